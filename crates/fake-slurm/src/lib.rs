@@ -1,0 +1,1 @@
+//! A Slurm to test against.

@@ -1,0 +1,3 @@
+//! slurm-cbx.
+
+fn main() {}

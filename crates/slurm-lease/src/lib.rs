@@ -1,0 +1,1 @@
+//! Lease compute from Slurm without ever losing an allocation.
