@@ -1,1 +1,32 @@
-//! Lease compute from Slurm without ever losing an allocation.
+//! Lease compute from Slurm without ever losing an allocation: one that was asked for is always
+//! either known, or proven to be over.
+//!
+//! The crate has three rooms and one way through them. What Slurm's commands say becomes a typed
+//! answer in [`parse`]; an answer becomes an observation, and observations become proofs, in
+//! [`evidence`]; the [`Lease`] decides what to do next, and that is again a [`Command`] as data.
+//! None of this reads a clock, a file or the environment, or starts a process: that is what the
+//! `driver` feature adds, and what a program of your own can do instead.
+
+mod command;
+mod endpoint;
+pub mod evidence;
+mod id;
+mod job_state;
+mod lease;
+pub mod parse;
+mod record;
+
+pub use command::{
+    Answer, CANCEL_LIMIT, Command, Exit, PASSED_THROUGH, PASSED_TO_SBATCH, PINNED, Program,
+    QUERY_LIMIT, QueueQuery, SUBMIT_LIMIT, Submission, accounting, cancel, configuration,
+    forbid_requeue, version,
+};
+pub use endpoint::{Endpoint, EndpointError, StopMarker, is_host_name, is_user_name};
+pub use id::{
+    ClusterName, IdError, JobId, JobName, JobRef, LeaseId, Mark, Nonce, StoreId, Tag, Uid,
+};
+pub use job_state::{JobState, Meaning};
+pub use lease::{IllegalEvent, Lease, Policy, Step, Submitter};
+pub use record::{
+    Access, Entry, Event, Journal, JournalError, Login, Opened, ReleaseCause, VERSION,
+};
