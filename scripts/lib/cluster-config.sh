@@ -118,7 +118,7 @@ nodes_and_partitions() {
     cat <<CONF
 NodeName=n1 NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=8 RealMemory=4000 State=UNKNOWN
 NodeName=n2 NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=8 RealMemory=4000 State=UNKNOWN
-PartitionName=batch Nodes=n1,n2 Default=YES MaxTime=UNLIMITED State=UP PriorityTier=1 PreemptMode=OFF
+PartitionName=batch Nodes=n1,n2 Default=YES DefaultTime=30 MaxTime=UNLIMITED State=UP PriorityTier=1 PreemptMode=OFF
 PartitionName=short Nodes=n1,n2 MaxTime=5 DefaultTime=1 State=UP PriorityTier=1 PreemptMode=OFF
 PartitionName=low Nodes=n1,n2 MaxTime=UNLIMITED State=UP PriorityTier=1 PreemptMode=REQUEUE
 PartitionName=high Nodes=n1,n2 MaxTime=UNLIMITED State=UP PriorityTier=10 PreemptMode=OFF

@@ -100,7 +100,7 @@ show_progress() {
     if [ -t 2 ]; then
         sed 's/^/  /' >&2
     else
-        grep -E '^(E|W):|Configuring|Base system' >&2 || true
+        grep -E '^(E|W):|Extracting|Base system|Configuring (the base|slurm)' >&2 || true
     fi
 }
 
@@ -133,12 +133,14 @@ plugin_dir() {
 # Writes $dir/bin/*: clients that any user can run on the host. Those of a root
 # run there under that root's own loader and libraries; no privilege is needed.
 write_clients() {
-    local command run
+    local command run plugins libraries
     for command in $client_commands; do
         [ -x "$root/usr/bin/$command" ] || continue
         run="$root/usr/bin/$command"
         if [ -n "$root" ]; then
-            run="$root/lib64/ld-linux-x86-64.so.2 --library-path $(dirname "$(plugin_dir "$root")"):$(plugin_dir "$root") $run"
+            plugins=$(plugin_dir "$root")
+            libraries=$(dirname "$plugins")
+            run="$libraries/ld-linux-x86-64.so.2 --library-path $libraries:$plugins $run"
         fi
         cat >"$dir/bin/$command" <<CLIENT
 #!/bin/sh
