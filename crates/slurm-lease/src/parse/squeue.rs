@@ -99,10 +99,17 @@ const INVALID: &str = "slurm_load_jobs error: Invalid job id specified";
 /// Reads squeue's answer to a query that was made with `mark`.
 pub fn parse(answer: &Answer, mark: &Mark) -> Queue {
     match answer.exit {
-        Exit::Status(0) => Queue::Rows(rows(&answer.stdout, mark)),
+        Exit::Status(0) if !complains(answer) => Queue::Rows(rows(&answer.stdout, mark)),
         Exit::Status(1) if says_invalid(answer) => Queue::InvalidJobId,
         _ => Queue::Unavailable(unavailable(answer)),
     }
+}
+
+/// Some complaints come with exit status 0 and no rows, which is not an answer: `squeue: error:
+/// Invalid user: 4242` (22.05) where the user's number has no name on this machine.
+fn complains(answer: &Answer) -> bool {
+    let stderr = String::from_utf8_lossy(&answer.stderr);
+    stderr.lines().any(|line| line.contains("error:"))
 }
 
 fn says_invalid(answer: &Answer) -> bool {
@@ -261,7 +268,9 @@ mod tests {
             parse(&answer, &mark())
         };
         assert_eq!(said(1, &format!("{INVALID}\n")), Queue::InvalidJobId);
-        assert!(matches!(said(0, &format!("{INVALID}\n")), Queue::Rows(_)));
+        for stderr in ["squeue: error: Invalid user: 4242\n", "squeue: error: x\n"] {
+            assert!(matches!(said(0, stderr), Queue::Unavailable(_)), "{stderr}");
+        }
         for stderr in [
             "",
             "slurm_load_jobs error: Invalid job id specified, perhaps\n",
