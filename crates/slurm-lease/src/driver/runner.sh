@@ -602,7 +602,7 @@ say() { printf 'slurm-cbx runner: %s\n' "$*"; }
 pause() {
     sleep "$1" &
     sleep_pid=$!
-    wait "$sleep_pid"
+    wait "$sleep_pid" 2>/dev/null
     sleep_pid=
 }
 
