@@ -145,8 +145,9 @@ impl Lease {
             state.apply(entry)?;
         }
         let mut lease = Self::with_state(state, policy);
-        if journal.torn && lease.state.over().is_some() {
-            lease.doubt();
+        if journal.torn {
+            let last = journal.entries.last().map_or(at, |entry| entry.at);
+            lease.learn(last, Event::TailLost);
         }
         Ok(Some(lease))
     }
@@ -154,7 +155,7 @@ impl Lease {
     /// A lease of which nothing is left on disk: any job with its tag is its job.
     pub fn reconstruct(opened: Opened, now: Timestamp, policy: Policy) -> Self {
         let mut lease = Self::open(opened, now, policy);
-        lease.doubt();
+        lease.learn(now, Event::TailLost);
         lease
     }
 
@@ -175,15 +176,6 @@ impl Lease {
             requeue_forbidden: false,
             cancelled_at: None,
         }
-    }
-
-    /// Assumes a submission that no record is left of.
-    fn doubt(&mut self) {
-        let mut attempt = self
-            .state
-            .new_attempt(self.state.opened_at, Nonce::from_bits(0));
-        attempt.claim.any_nonce = true;
-        self.state.attempt = Some(attempt);
     }
 
     /// Takes the events that another process has put on disk meanwhile: the journal is replayed,

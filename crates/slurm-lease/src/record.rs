@@ -91,6 +91,9 @@ pub enum ReleaseCause {
 pub enum Event {
     /// The lease was asked for.
     Opened(Opened),
+    /// The end of the journal, or all of it, was found to be missing. Whatever stood there may
+    /// have been a submission.
+    TailLost,
     /// A submission is about to be made. On disk before sbatch is started.
     SubmissionIntended {
         /// What will identify its job.

@@ -79,6 +79,10 @@ impl State {
         let at = entry.at;
         match &entry.event {
             Event::Opened(_) => Err(illegal("opened", "the lease is open already")),
+            Event::TailLost => {
+                self.doubt(at);
+                Ok(())
+            }
             Event::SubmissionIntended { nonce } => self.intend(at, nonce),
             Event::SubmissionAnswered { nonce, outcome } => self.answer(at, nonce, outcome),
             Event::Adopted {
@@ -120,6 +124,15 @@ impl State {
         }
         self.attempt = Some(self.new_attempt(at, nonce.clone()));
         Ok(())
+    }
+
+    /// Assumes a submission that no record is left of, unless one is being looked into already.
+    fn doubt(&mut self, at: Timestamp) {
+        if self.over().is_some() {
+            let mut attempt = self.new_attempt(at, Nonce::from_bits(0));
+            attempt.claim.any_nonce = true;
+            self.attempt = Some(attempt);
+        }
     }
 
     /// A submission that was begun at this time.
