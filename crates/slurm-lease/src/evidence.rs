@@ -69,6 +69,9 @@ impl Claim {
 
     /// Without a tag it is the time of submission that tells this attempt from an earlier one.
     fn is_of_our_time(&self, row: &QueueRow) -> bool {
+        if self.any_nonce {
+            return true;
+        }
         match (row.submitted, self.submitted) {
             (Some(submitted), Some(known)) => submitted == known,
             (Some(submitted), None) => submitted >= self.intended - CLOCK_SKEW,
