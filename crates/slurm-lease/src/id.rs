@@ -111,6 +111,13 @@ text_id! {
     |text| text.len() == 8 && is_hex(text)
 }
 
+impl From<&LeaseId> for JobName {
+    /// A lease id is made of what job names are made of.
+    fn from(lease: &LeaseId) -> Self {
+        Self(lease.0.clone())
+    }
+}
+
 impl Nonce {
     /// The nonce made of these random bits.
     pub fn from_bits(bits: u64) -> Self {

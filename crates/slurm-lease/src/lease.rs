@@ -344,7 +344,8 @@ impl Lease {
             .attempt
             .as_ref()
             .and_then(|attempt| attempt.marker.as_ref());
-        if known != Some(&marker) {
+        let restarts = self.sighting().map_or(0, |seen| seen.restarts);
+        if known != Some(&marker) && marker.restart_count == restarts {
             self.learn(now, Event::StopMarked(marker));
             self.pace.hurry();
         }
@@ -363,9 +364,12 @@ impl Lease {
             return Ok(());
         }
         let restarts = self.sighting().map_or(0, |seen| seen.restarts);
+        let newer = endpoint.restart_count > restarts;
         let of_run = endpoint.job_id.is_none() || endpoint.restart_count == restarts;
         if !of_run || !self.learn(now, Event::EndpointPublished(endpoint)) {
-            self.pace.hurry();
+            if newer {
+                self.pace.hurry();
+            }
             return Err(EndpointError::OtherRun);
         }
         self.pace.hurry();
@@ -530,6 +534,17 @@ impl Lease {
         }
     }
 
+    /// Whether nothing was submitted for it, or nothing of what was is left.
+    pub fn is_vacant(&self) -> bool {
+        self.state.over().is_some()
+    }
+
+    /// Whether the last look at its job did not find it, which does not prove it gone.
+    pub fn is_missing(&self) -> bool {
+        let last = self.state.evidence().and_then(Evidence::last_look);
+        matches!(last, Some(Observation::NotVisible(_)))
+    }
+
     /// Its job, once that is known.
     pub fn job(&self) -> Option<&JobRef> {
         self.state.evidence().map(Evidence::job)
@@ -571,6 +586,12 @@ impl Lease {
     pub fn endpoint(&self) -> Option<&Endpoint> {
         let attempt = self.state.attempt.as_ref()?;
         attempt.endpoint.as_ref().map(|(_, endpoint)| endpoint)
+    }
+
+    /// When the endpoint of the present run was first seen.
+    pub fn published_at(&self) -> Option<Timestamp> {
+        let attempt = self.state.attempt.as_ref()?;
+        attempt.endpoint.as_ref().map(|(at, _)| *at)
     }
 
     /// The endpoint, where the job was seen running since it was published.

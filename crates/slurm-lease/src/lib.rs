@@ -8,6 +8,12 @@
 //! `driver` feature adds, and what a program of your own can do instead.
 
 mod command;
+#[cfg(feature = "driver")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the driver is where clocks, files, processes and the environment come in"
+)]
+pub mod driver;
 mod endpoint;
 pub mod evidence;
 mod id;
@@ -15,6 +21,7 @@ mod job_state;
 mod lease;
 pub mod parse;
 mod record;
+mod resources;
 
 pub use command::{
     Answer, CANCEL_LIMIT, Command, Exit, PASSED_THROUGH, PASSED_TO_SBATCH, PINNED, Program,
@@ -30,3 +37,4 @@ pub use lease::{IllegalEvent, Lease, Policy, Step, Submitter};
 pub use record::{
     Access, Entry, Event, Journal, JournalError, Login, Opened, ReleaseCause, VERSION,
 };
+pub use resources::{ResourceError, Resources};

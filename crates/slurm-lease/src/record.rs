@@ -60,6 +60,13 @@ pub struct Access {
     pub proxy_command: Option<String>,
 }
 
+impl Access {
+    /// Whether the endpoint is reached without another host or command in between.
+    pub fn is_direct(&self) -> bool {
+        self.login.is_none() && self.proxy_command.is_none()
+    }
+}
+
 /// A login node that endpoints are reached through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Login {

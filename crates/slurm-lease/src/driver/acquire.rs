@@ -1,0 +1,450 @@
+//! Getting a lease: one job for it, and an sshd that answers.
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use thiserror::Error;
+
+use crate::driver::Leases;
+use crate::driver::banner;
+use crate::driver::clock::{Deadline, now};
+use crate::driver::drive::{Drive, Driven};
+use crate::driver::files;
+use crate::driver::keeper::{CLAIMED, Presence};
+use crate::driver::keys;
+use crate::driver::order::{BUNDLED, Order, Runner};
+use crate::driver::release::{ReleaseError, Released, Unproven};
+use crate::driver::status::{Ended, GREETING_LIMIT};
+use crate::driver::store::{Held, Loaded, StoreError};
+use crate::driver::watch::{Files, Watch};
+use crate::endpoint::Endpoint;
+use crate::id::{JobRef, LeaseId, Nonce};
+use crate::lease::Lease;
+use crate::parse::Unavailable;
+use crate::record::ReleaseCause;
+use crate::resources::ResourceError;
+
+/// How long a failed acquire tries to take back what it has submitted.
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(20);
+/// How long a lease of the same id that is being released is waited for.
+const PREDECESSOR_LIMIT: Duration = Duration::from_secs(20);
+/// How long a controller that can't be asked is waited for before anything is submitted.
+const SCOUT_LIMIT: Duration = Duration::from_secs(25);
+
+/// A lease that can be worked on.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Its job.
+    pub job: JobRef,
+    /// Where to log in.
+    pub endpoint: Endpoint,
+    /// With which private key.
+    pub key: Utf8PathBuf,
+}
+
+/// A lease that did not become ready.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AcquireError {
+    /// What is asked for can't be asked of sbatch.
+    #[error(transparent)]
+    Resources(#[from] ResourceError),
+    /// The state directory can't be used; nothing was submitted.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file that the lease needs can't be made; nothing was submitted.
+    #[error("cannot prepare lease {lease}: {source}")]
+    Prepare {
+        /// The lease.
+        lease: LeaseId,
+        /// What failed.
+        source: std::io::Error,
+    },
+    /// A lease of this id exists under another name.
+    #[error("lease {lease} exists already as {slug} ({name}): an id can't be used for two")]
+    Contradiction {
+        /// The lease.
+        lease: LeaseId,
+        /// The slug it has.
+        slug: String,
+        /// The name it has.
+        name: String,
+    },
+    /// Slurm refused the submission. There is no job.
+    #[error("Slurm refused the job: {said}")]
+    Refused {
+        /// In Slurm's words.
+        said: String,
+    },
+    /// Slurm can't be asked. Nothing was submitted.
+    #[error("nothing was submitted: {0}")]
+    Unavailable(Unavailable),
+    /// The job ended before its sshd answered.
+    #[error("{0}")]
+    Ended(Box<Ended>),
+    /// The job did not become ready in time.
+    #[error("{}", timed_out(*limit, state, kept, rollback))]
+    TimedOut {
+        /// How long it was waited for.
+        limit: Duration,
+        /// What it was when the time was over.
+        state: String,
+        /// The job that is left in the queue, where it was to be kept.
+        kept: Option<JobRef>,
+        /// What stood in the way of taking it back, where it was not.
+        rollback: Option<Box<Unproven>>,
+    },
+    /// Another process released the lease.
+    #[error("lease {0} was released while it was waited for")]
+    Released(LeaseId),
+    /// A release of the lease of this id is not finished.
+    #[error("the last lease of this id is still being released: {0}")]
+    BeingReleased(Box<Unproven>),
+    /// The caller went away or was told to stop.
+    #[error("interrupted while waiting; {what}")]
+    Interrupted {
+        /// What became of the job.
+        what: String,
+    },
+}
+
+fn timed_out(
+    limit: Duration,
+    state: &str,
+    kept: &Option<JobRef>,
+    rollback: &Option<Box<Unproven>>,
+) -> String {
+    let seconds = limit.as_secs();
+    let waited = format!("the job was not ready after {seconds} s ({state})");
+    match (kept, rollback) {
+        (Some(job), _) => format!(
+            "{waited}; job {job} is kept: ask for the same lease again to go on waiting, release it to end it"
+        ),
+        (None, Some(unproven)) => format!("{waited}; {unproven}"),
+        (None, None) => format!("{waited}; it was cancelled"),
+    }
+}
+
+impl Leases {
+    /// Gets a lease: attaches to the job that it has, or submits one, and waits until an sshd
+    /// answers there. `progress` is called whenever something may have changed.
+    ///
+    /// # Errors
+    /// When that can't be, for whatever reason; what was submitted is taken back then, unless the
+    /// order says to keep it.
+    pub fn acquire(
+        &self,
+        order: &Order,
+        watch: &Watch,
+        progress: &mut dyn FnMut(&Lease),
+    ) -> Result<Ready, AcquireError> {
+        order.resources.options()?;
+        let mut held = self.begin(order)?;
+        self.prepare(&mut held, order)?;
+        let grace = if order.keep {
+            order.unclaimed_grace
+        } else {
+            Duration::ZERO
+        };
+        let presence = Presence::begin(held.dir(), self.keeper.as_ref(), grace)
+            .map_err(|source| prepare_error(order, source))?;
+        let nonce =
+            getrandom::u64().map_err(|error| prepare_error(order, std::io::Error::other(error)))?;
+        held.lease.handle_acquire(Nonce::from_bits(nonce));
+        let deadline = Deadline::after(order.time_limit);
+        let mut acquiring = Acquiring {
+            leases: self,
+            order,
+            watch,
+            drive: Drive::new(self, held, deadline),
+            presence,
+            scouting: Deadline::after(SCOUT_LIMIT),
+        };
+        let outcome = acquiring.run(progress);
+        acquiring.conclude(outcome)
+    }
+
+    /// The record of the lease: the one there is, or a new one.
+    fn begin(&self, order: &Order) -> Result<Held, AcquireError> {
+        let dir = self.store.dir(&order.lease);
+        let opened = order.opened(self.slurm.uid(), &self.store);
+        let new = || Held::new(dir.clone(), opened.clone(), now(), self.policy);
+        let held = match dir.load(self.policy)? {
+            None => return Ok(new()),
+            Some(Loaded::Lost) => {
+                return Ok(Held::lost(dir, opened, now(), self.policy));
+            }
+            Some(Loaded::Held(held)) => *held,
+        };
+        let known = held.lease.opened();
+        if known.slug != order.slug || known.name != order.name {
+            return Err(AcquireError::Contradiction {
+                lease: order.lease.clone(),
+                slug: known.slug.clone(),
+                name: known.name.to_string(),
+            });
+        }
+        if held.lease.wish().is_none() {
+            return Ok(held);
+        }
+        match self.end(held, ReleaseCause::Asked, PREDECESSOR_LIMIT) {
+            Ok(Released::Over(_)) => Ok(new()),
+            Ok(Released::Ending(job)) => Err(AcquireError::BeingReleased(Box::new(Unproven {
+                lease: order.lease.clone(),
+                job: Some(job),
+                why: "it is ending".to_owned(),
+                recorded: true,
+            }))),
+            Err(ReleaseError::Unproven(why)) => Err(AcquireError::BeingReleased(Box::new(why))),
+            Err(ReleaseError::Store(error)) => Err(error.into()),
+            Err(ReleaseError::NoSuchLease(_)) => Ok(new()),
+        }
+    }
+
+    /// Everything that must be on disk before a job can be submitted.
+    fn prepare(&self, held: &mut Held, order: &Order) -> Result<(), AcquireError> {
+        held.commit()?;
+        let failed = |source| prepare_error(order, source);
+        let dir = held.dir();
+        match &order.access.key {
+            None => drop(keys::ensure(dir).map_err(failed)?),
+            Some(key) => {
+                for path in [key.clone(), keys::public(key)] {
+                    fs_err::metadata(path).map_err(failed)?;
+                }
+            }
+        }
+        match &order.runner {
+            Runner::Bundled => {
+                let path = dir.file("runner.sh");
+                files::write_whole(&path, BUNDLED.as_bytes(), 0o700).map_err(failed)?;
+            }
+            Runner::Script(path) => {
+                fs_err::metadata(path).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn prepare_error(order: &Order, source: std::io::Error) -> AcquireError {
+    AcquireError::Prepare {
+        lease: order.lease.clone(),
+        source,
+    }
+}
+
+/// One acquire, while it waits.
+struct Acquiring<'a> {
+    leases: &'a Leases,
+    order: &'a Order,
+    watch: &'a Watch,
+    drive: Drive<'a>,
+    presence: Presence,
+    scouting: Deadline,
+}
+
+/// Why the wait came to an end without an endpoint.
+enum Halt {
+    Over,
+    NotRecorded,
+    Unavailable(Unavailable),
+    TimedOut,
+    Released,
+    Interrupted,
+}
+
+impl Acquiring<'_> {
+    fn run(&mut self, progress: &mut dyn FnMut(&Lease)) -> Result<Ready, Halt> {
+        let (order, store) = (self.order, &self.leases.store);
+        let dir = self.drive.held.dir().clone();
+        let files = Files::in_dir(dir.path());
+        let submit = move |tag| order.submission(store, &dir, tag);
+        loop {
+            if self.watch.interruption().is_some() {
+                return Err(Halt::Interrupted);
+            }
+            let step = self.drive.step(Some(&submit));
+            progress(&self.drive.held.lease);
+            self.check()?;
+            let pause = match step {
+                Driven::On => continue,
+                Driven::Over(_) => return Err(Halt::Over),
+                Driven::Wait(until) => until.duration_since(now()).unsigned_abs(),
+            };
+            self.drive.read_runner_files();
+            if let Some(ready) = self.ready() {
+                return Ok(ready);
+            }
+            if self.drive.deadline.has_passed() {
+                return Err(Halt::TimedOut);
+            }
+            let pause = pause.min(self.drive.deadline.left());
+            if self.watch.wait(Some(&files), pause).is_some() {
+                return Err(Halt::Interrupted);
+            }
+            // What others have learnt or wished meanwhile; what can't be read now, is later.
+            if let Err(StoreError::Vanished(_)) = self.drive.held.refresh() {
+                return Err(Halt::Released);
+            }
+            // A sign of life that can't be given only makes the lease look abandoned sooner.
+            drop(self.presence.show());
+        }
+    }
+
+    /// Whether the wait has lost its point.
+    fn check(&mut self) -> Result<(), Halt> {
+        let lease = &self.drive.held.lease;
+        if lease.wish().is_some() {
+            return Err(Halt::Released);
+        }
+        if lease.job().is_none() && self.drive.not_recorded().is_some() {
+            return Err(Halt::NotRecorded);
+        }
+        match lease.unknown() {
+            Some((_, why)) if lease.is_vacant() && self.scouting.has_passed() => {
+                Err(Halt::Unavailable(why.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The endpoint, once its sshd has answered and it is on disk that we hand it out.
+    fn ready(&mut self) -> Option<Ready> {
+        let endpoint = self.drive.held.lease.ready()?.clone();
+        let direct = self.order.access.is_direct();
+        if direct && !banner::answers(&endpoint, GREETING_LIMIT) {
+            return None;
+        }
+        let job = self.drive.held.lease.job()?.clone();
+        let dir = self.drive.held.dir().clone();
+        self.drive.held.lease.handle_handed_out(now());
+        // The lease is there whether this is on disk or not; only the runner must know.
+        drop(self.drive.held.commit());
+        keys::pin(&dir, &endpoint).ok()?;
+        dir.write(CLAIMED, b"").ok()?;
+        let own = || dir.file("id_ed25519");
+        Some(Ready {
+            job,
+            endpoint,
+            key: self.order.access.key.clone().unwrap_or_else(own),
+        })
+    }
+
+    /// Answers for how the wait ended, and takes back what is not to be kept.
+    fn conclude(self, outcome: Result<Ready, Halt>) -> Result<Ready, AcquireError> {
+        let lease = self.order.lease.clone();
+        let halt = match outcome {
+            Ok(ready) => {
+                self.presence.end();
+                return Ok(ready);
+            }
+            Err(halt) => halt,
+        };
+        match halt {
+            Halt::Released => {
+                self.presence.end();
+                Err(AcquireError::Released(lease))
+            }
+            Halt::Over => Err(self.over()),
+            Halt::Unavailable(why) => {
+                drop(self.take_back(ReleaseCause::Failed));
+                Err(AcquireError::Unavailable(why))
+            }
+            Halt::NotRecorded => {
+                let source = std::io::Error::other(self.not_recorded());
+                drop(self.take_back(ReleaseCause::Failed));
+                Err(StoreError::Io(source).into())
+            }
+            Halt::TimedOut => Err(self.time_out()),
+            Halt::Interrupted if self.order.keep => {
+                // The keeper ends the lease unless somebody attaches to it in time.
+                let what = "the job is kept for a while, for the same lease to be asked for again";
+                Err(AcquireError::Interrupted { what: what.into() })
+            }
+            Halt::Interrupted => {
+                let what = match self.take_back(ReleaseCause::Abandoned) {
+                    Ok(()) => "the job was cancelled".to_owned(),
+                    Err(unproven) => unproven.to_string(),
+                };
+                Err(AcquireError::Interrupted { what })
+            }
+        }
+    }
+
+    fn not_recorded(&self) -> String {
+        let error = self.drive.not_recorded();
+        error.map_or_else(String::new, ToString::to_string)
+    }
+
+    /// The job is over, or there never was one.
+    fn over(self) -> AcquireError {
+        let lease = &self.drive.held.lease;
+        let refusal = lease.refusal().map(str::to_owned);
+        let ended = Ended::of(lease, self.drive.held.dir());
+        let id = self.order.lease.clone();
+        // Where the record can't be removed, the next cleanup does it.
+        drop(self.take_back(ReleaseCause::Failed));
+        match (refusal, ended) {
+            (Some(said), _) => AcquireError::Refused { said },
+            (None, Some(ended)) => AcquireError::Ended(Box::new(ended)),
+            (None, None) => AcquireError::Released(id),
+        }
+    }
+
+    fn time_out(self) -> AcquireError {
+        let limit = self.order.time_limit;
+        let lease = &self.drive.held.lease;
+        let state = match (lease.unknown(), lease.sighting()) {
+            (Some((_, why)), _) => why.to_string(),
+            (None, Some(seen)) if seen.reason.is_empty() => seen.state.to_string(),
+            (None, Some(seen)) => format!("{}, {}", seen.state, seen.reason),
+            (None, None) => "Slurm has not shown it yet".to_owned(),
+        };
+        if self.order.keep
+            && let Some(job) = lease.job().cloned()
+        {
+            // Its runner and its keeper are not to take it for abandoned.
+            drop(self.drive.held.dir().write(CLAIMED, b""));
+            self.presence.end();
+            let (kept, rollback) = (Some(job), None);
+            return AcquireError::TimedOut {
+                limit,
+                state,
+                kept,
+                rollback,
+            };
+        }
+        let rollback = self.take_back(ReleaseCause::TimedOut).err().map(Box::new);
+        AcquireError::TimedOut {
+            limit,
+            state,
+            kept: None,
+            rollback,
+        }
+    }
+
+    /// Ends the lease. Where that is not proven in time, the keeper goes on.
+    fn take_back(self, cause: ReleaseCause) -> Result<(), Unproven> {
+        let Self {
+            leases,
+            drive,
+            presence,
+            order,
+            ..
+        } = self;
+        match leases.end(drive.held, cause, ROLLBACK_LIMIT) {
+            Ok(_) => {
+                presence.end();
+                Ok(())
+            }
+            Err(ReleaseError::Unproven(unproven)) => Err(unproven),
+            Err(error) => Err(Unproven {
+                lease: order.lease.clone(),
+                job: None,
+                why: error.to_string(),
+                recorded: false,
+            }),
+        }
+    }
+}

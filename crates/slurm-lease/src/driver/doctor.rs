@@ -1,0 +1,140 @@
+//! Whether leases could be had here, without making one.
+
+use std::time::Duration;
+
+use crate::command::{Exit, Submission};
+use crate::driver::Leases;
+use crate::driver::clock::Deadline;
+use crate::driver::order::{BUNDLED, Order, Runner};
+use crate::driver::{files, keys};
+use crate::id::{Nonce, Tag};
+use crate::parse::scontrol::Configuration;
+
+/// How long a check-up may take: the client kills it after 10 s.
+const DOCTOR_LIMIT: Duration = Duration::from_millis(7500);
+
+/// What a check-up found.
+#[derive(Clone, Debug, Default)]
+pub struct CheckUp {
+    /// What keeps leases from being had.
+    pub faults: Vec<String>,
+    /// What is in order.
+    pub facts: Vec<String>,
+}
+
+impl Leases {
+    /// Checks everything that an acquire of this order would need, up to whether Slurm would take
+    /// the job (`sbatch --test-only`).
+    pub fn check_up(&self, order: &Order) -> CheckUp {
+        let deadline = Deadline::after(DOCTOR_LIMIT);
+        let mut found = CheckUp::default();
+        found
+            .facts
+            .push(format!("state directory {}", self.store.root()));
+        let missing = self.slurm.missing();
+        if !missing.is_empty() {
+            let names = missing.join(", ");
+            found.faults.push(format!("not found on PATH: {names}"));
+        }
+        if which::which("ssh-keygen").is_err() {
+            found
+                .faults
+                .push("not found on PATH: ssh-keygen (OpenSSH)".to_owned());
+        }
+        check_files(order, &mut found);
+        if let Err(error) = order.resources.options() {
+            found.faults.push(error.to_string());
+        }
+        if found.faults.is_empty() {
+            self.check_slurm(order, deadline, &mut found);
+        }
+        found
+    }
+
+    fn check_slurm(&self, order: &Order, deadline: Deadline, found: &mut CheckUp) {
+        let half = deadline.left() / 2;
+        match self.slurm.configuration(order.cluster.as_ref(), half) {
+            Ok(configuration) => found.facts.push(describe(&configuration)),
+            Err(why) => {
+                found.faults.push(why.to_string());
+                return;
+            }
+        }
+        match self.trial(order) {
+            Ok(submission) => {
+                let answer = self.slurm.test(&submission, deadline.left());
+                let said = String::from_utf8_lossy(&answer.stderr);
+                let lines = || {
+                    said.lines()
+                        .map(|line| line.trim_start_matches("sbatch: ").trim())
+                };
+                match answer.exit {
+                    Exit::Status(0) => found.facts.extend(lines().next_back().map(str::to_owned)),
+                    Exit::Status(_) => {
+                        let said = lines().collect::<Vec<_>>().join("; ");
+                        found
+                            .faults
+                            .push(format!("Slurm would refuse the job: {said}"));
+                    }
+                    Exit::TimedOut => found
+                        .faults
+                        .push("sbatch --test-only did not answer in time".to_owned()),
+                    other => found
+                        .faults
+                        .push(format!("sbatch --test-only failed: {other:?}")),
+                }
+            }
+            Err(error) => found
+                .faults
+                .push(format!("cannot try a submission: {error}")),
+        }
+    }
+
+    /// The submission that an acquire would make, with a script that only has to exist.
+    fn trial(&self, order: &Order) -> std::io::Result<Submission> {
+        let dir = self.store.dir(&order.lease);
+        let tag = Tag {
+            store: self.store.id().clone(),
+            lease: order.lease.clone(),
+            nonce: Nonce::from_bits(0),
+        };
+        let mut submission = order
+            .submission(&self.store, &dir, tag)
+            .map_err(std::io::Error::other)?;
+        submission.directory = self.store.root().to_owned();
+        if order.runner == Runner::Bundled {
+            let script = self.store.root().join("runner.sh");
+            files::write_whole(&script, BUNDLED.as_bytes(), 0o700)?;
+            submission.script = script;
+        }
+        Ok(submission)
+    }
+}
+
+fn check_files(order: &Order, found: &mut CheckUp) {
+    if let Runner::Script(path) = &order.runner
+        && let Err(error) = fs_err::File::open(path)
+    {
+        found
+            .faults
+            .push(format!("the runner script cannot be read: {error}"));
+    }
+    if let Some(key) = &order.access.key {
+        for path in [key.clone(), keys::public(key)] {
+            if let Err(error) = fs_err::File::open(path) {
+                found
+                    .faults
+                    .push(format!("the configured key cannot be read: {error}"));
+            }
+        }
+    }
+}
+
+fn describe(configuration: &Configuration) -> String {
+    let cluster = configuration.cluster_name.as_deref().unwrap_or("unnamed");
+    let version = configuration
+        .version
+        .as_deref()
+        .unwrap_or("of unknown version");
+    format!("cluster {cluster}, Slurm {version}")
+}

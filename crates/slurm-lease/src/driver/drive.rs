@@ -1,0 +1,271 @@
+//! Doing what a lease says is to be done next.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::command::{QUERY_LIMIT, SUBMIT_LIMIT, Submission};
+use crate::driver::Leases;
+use crate::driver::clock::{Deadline, now};
+use crate::driver::files::{self, Lock};
+use crate::driver::store::{Held, StoreError};
+use crate::endpoint::{Endpoint, StopMarker};
+use crate::evidence::{self, Look, Observation, Over};
+use crate::id::{JobRef, Tag};
+use crate::lease::{Step, Submitter};
+use crate::parse::sbatch::{Refusal, Submitted};
+use crate::record::Event;
+use crate::resources::ResourceError;
+
+/// How old a shared picture of the queue may be to say how a job is.
+const GLANCE_AGE: SignedDuration = SignedDuration::from_secs(1);
+
+/// How to submit a job for a lease.
+pub(super) type Submit<'a> = dyn Fn(Tag) -> Result<Submission, ResourceError> + 'a;
+
+/// What one step came to.
+pub(super) enum Driven {
+    /// There is more to do.
+    On,
+    /// Nothing is to be done before this time.
+    Wait(Timestamp),
+    /// Nothing of the lease is left with the scheduler.
+    Over(Over),
+}
+
+/// What belongs to driving one lease in one operation.
+pub(super) struct Drive<'a> {
+    pub(super) leases: &'a Leases,
+    pub(super) held: Held,
+    pub(super) deadline: Deadline,
+    submitting: Option<Lock>,
+    submitted_here: bool,
+    not_recorded: Option<StoreError>,
+    read_only: bool,
+}
+
+impl<'a> Drive<'a> {
+    pub(super) fn new(leases: &'a Leases, held: Held, deadline: Deadline) -> Self {
+        Self {
+            leases,
+            held,
+            deadline,
+            submitting: None,
+            submitted_here: false,
+            not_recorded: None,
+            read_only: false,
+        }
+    }
+
+    /// Writes nothing: what is learnt of a lease is shown and forgotten.
+    pub(super) fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// Why something that was learnt is not on disk, if it is not.
+    pub(super) fn not_recorded(&self) -> Option<&StoreError> {
+        self.not_recorded.as_ref()
+    }
+
+    /// Does the next thing. Without a way to submit, a lease that wants that only waits.
+    pub(super) fn step(&mut self, submit: Option<&Submit<'_>>) -> Driven {
+        match self.held.lease.poll(now()) {
+            Step::Record => self.record(),
+            Step::Submit(tag) => self.submit(tag, submit),
+            Step::Search => self.search(),
+            Step::Look(job) => self.look(&job),
+            Step::Account(job) => {
+                let answer = self.leases.slurm.accounting(&job, self.limit());
+                self.held.lease.handle_accounting(now(), &answer);
+            }
+            Step::ForbidRequeue(job) => {
+                // Whether it was taken, the next look shows.
+                drop(self.leases.slurm.forbid_requeue(job, self.limit()));
+                self.held.lease.handle_requeue_forbidden();
+            }
+            Step::Cancel(job) => {
+                let limit = self.deadline.left().max(Duration::from_secs(1));
+                let answer = self.leases.slurm.cancel(job, limit);
+                self.held.lease.handle_cancel(now(), answer);
+            }
+            Step::Wait(until) => return Driven::Wait(until),
+            Step::Over(proof) => return Driven::Over(proof),
+        }
+        Driven::On
+    }
+
+    /// No query takes longer than what the operation has left, or than a query may.
+    fn limit(&self) -> Duration {
+        self.deadline
+            .left()
+            .clamp(Duration::from_millis(500), QUERY_LIMIT)
+    }
+
+    fn record(&mut self) {
+        if self.read_only {
+            self.held.lease.handle_recorded();
+            return;
+        }
+        let intends =
+            |entry: &crate::record::Entry| matches!(entry.event, Event::SubmissionIntended { .. });
+        if self.held.lease.unrecorded().iter().any(intends) {
+            // The directory may not be there yet; without it nobody else can be submitting.
+            let lock = self
+                .held
+                .dir()
+                .create()
+                .and_then(|()| self.held.dir().submitting());
+            match lock {
+                Ok(lock) => self.submitting = lock,
+                Err(error) => self.not_recorded = Some(error.into()),
+            }
+            if self.submitting.is_none() {
+                self.held.lease.handle_not_recorded();
+                return;
+            }
+        }
+        if let Err(error) = self.held.commit() {
+            self.not_recorded = Some(error);
+        }
+    }
+
+    fn submit(&mut self, tag: Tag, submit: Option<&Submit<'_>>) {
+        let lock = self.submitting.take();
+        let submission = submit.map(|submission| submission(tag));
+        let outcome = match (lock, submission) {
+            (Some(lock), Some(Ok(submission))) => {
+                self.forget_last_run();
+                self.leases.slurm.submit(&submission, &lock)
+            }
+            (_, Some(Err(error))) => Submitted::Refused(Refusal {
+                said: error.to_string(),
+            }),
+            _ => Submitted::Refused(Refusal {
+                said: "nothing was submitted".to_owned(),
+            }),
+        };
+        self.submitted_here = true;
+        self.held.lease.handle_submission(now(), outcome);
+    }
+
+    /// What an earlier run left behind says nothing of the next.
+    fn forget_last_run(&self) {
+        for name in ["endpoint.json", "stopped.json", "claimed", "release"] {
+            // One that stays is refused for its job id and nonce.
+            drop(files::remove(&self.held.dir().file(name)));
+        }
+    }
+
+    fn search(&mut self) {
+        let submitter = self.submitter();
+        let claim = self.held.lease.claim();
+        let cluster = self.held.lease.opened().cluster.clone();
+        let snapshot = self
+            .leases
+            .slurm
+            .snapshot(cluster.as_ref(), now(), self.limit());
+        let found = evidence::search(&claim, cluster.as_ref(), &snapshot.queue);
+        self.held.lease.handle_search(now(), found, submitter);
+    }
+
+    /// Looks for a live job under the tag of a lease that counts as over: a record that lost its
+    /// end may not know of it.
+    pub(super) fn search_for_strays(&mut self) {
+        if self.held.lease.over().is_some() {
+            self.search();
+        }
+    }
+
+    /// Whether the sbatch of the last submission may still run.
+    fn submitter(&self) -> Submitter {
+        let Some((intended, _)) = self.held.lease.unanswered() else {
+            return Submitter::Ended;
+        };
+        let dir = self.held.dir();
+        if files::locks_are_inherited(dir.path()) {
+            return match dir.submitting() {
+                Ok(Some(_free)) => Submitter::Ended,
+                // A directory that is gone has no lock that anybody could hold.
+                Err(_) if !dir.exists() => Submitter::Ended,
+                Ok(None) | Err(_) => Submitter::MayRun,
+            };
+        }
+        let longest = SignedDuration::try_from(SUBMIT_LIMIT).unwrap_or(SignedDuration::MAX);
+        let long_ago = now().duration_since(intended) > longest;
+        if self.submitted_here || long_ago {
+            Submitter::Ended
+        } else {
+            Submitter::MayRun
+        }
+    }
+
+    fn look(&mut self, job: &JobRef) {
+        let lease = &self.held.lease;
+        let claim = lease.claim();
+        if lease.wish().is_none() {
+            let not_before = self.not_before();
+            let cluster = job.cluster.as_ref();
+            let snapshot = self
+                .leases
+                .slurm
+                .snapshot(cluster, not_before, self.limit());
+            let observation = evidence::glance(&claim, job, &snapshot.queue);
+            if !matches!(observation, Observation::NotVisible(_)) {
+                let identified = None;
+                let look = Look {
+                    observation,
+                    identified,
+                };
+                self.held.lease.handle_look(snapshot.at, look);
+                return;
+            }
+        }
+        let answer = self.leases.slurm.job(job, self.limit());
+        let look = evidence::look(&claim, job, &answer);
+        self.held.lease.handle_look(now(), look);
+    }
+
+    /// How old a picture may be: a job must be seen after its endpoint was.
+    fn not_before(&self) -> Timestamp {
+        let recent = now() - GLANCE_AGE;
+        let published = self.held.lease.published_at();
+        published.map_or(recent, |published| published.max(recent))
+    }
+
+    /// Takes in what the runner has written since.
+    pub(super) fn read_runner_files(&mut self) {
+        let dir = self.held.dir().clone();
+        if let Ok(Some(bytes)) = dir.read("stopped.json")
+            && let Ok(marker) = StopMarker::parse(&bytes)
+        {
+            self.held.lease.handle_stop_marker(now(), marker);
+        }
+        if let Some(endpoint) = self.read_endpoint() {
+            // One of another run is looked at again when the job is.
+            drop(self.held.lease.handle_endpoint(now(), endpoint));
+        }
+    }
+
+    /// What is published, if it may be of the present run.
+    fn read_endpoint(&self) -> Option<Endpoint> {
+        let dir = self.held.dir();
+        let bytes = dir.read("endpoint.json").ok()??;
+        let endpoint = Endpoint::parse(&bytes).ok()?;
+        let job = self.held.lease.job()?;
+        match endpoint.job_id {
+            Some(id) => (id == job.id).then_some(endpoint),
+            // A runner that does not say whose endpoint it is: the file must be younger than the
+            // start of the job.
+            None => {
+                let started = self.held.lease.sighting()?.started?;
+                let written = std::fs::metadata(dir.file("endpoint.json"))
+                    .ok()?
+                    .modified()
+                    .ok()?;
+                let written = Timestamp::try_from(written).ok()?;
+                (written >= started).then_some(endpoint)
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Files of ours: private, never through a symbolic link, written whole or not at all.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{FlockOperation, OFlags, flock};
+
+/// The most that is read of any file of ours; a journal of a thousand events takes 200 KiB.
+const READ_LIMIT: u64 = 16 << 20;
+
+/// Makes a directory that only its owner can enter, unless it is there.
+pub(crate) fn make_private_dir(path: &Utf8Path) -> io::Result<()> {
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_private_dir(path),
+        Err(error) => Err(named(path, &error)),
+    }
+}
+
+/// Refuses what is not a directory of our own, a symbolic link to one included, and takes other
+/// users' access away.
+pub(crate) fn check_private_dir(path: &Utf8Path) -> io::Result<()> {
+    let metadata = std::fs::symlink_metadata(path).map_err(|error| named(path, &error))?;
+    if !metadata.is_dir() {
+        return Err(refusal(path, "is not a directory"));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(refusal(path, "belongs to another user"));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        let private = std::fs::Permissions::from_mode(0o700);
+        fs_err::set_permissions(path, private)?;
+    }
+    Ok(())
+}
+
+fn refusal(path: &Utf8Path, why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, format!("{path} {why}"))
+}
+
+/// The error with the path that it is about.
+fn named(path: &Utf8Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{path}: {error}"))
+}
+
+/// Reads a file; `None` where there is none. A symbolic link, a pipe or a device is an error.
+pub(crate) fn read(path: &Utf8Path) -> io::Result<Option<Vec<u8>>> {
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
+        .open(path);
+    let file = match file {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(named(path, &error)),
+    };
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err(refusal(path, "is not a file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(READ_LIMIT)
+        .read_to_end(&mut bytes)
+        .map_err(|error| named(path, &error))?;
+    Ok(Some(bytes))
+}
+
+fn flags(flags: OFlags) -> i32 {
+    i32::try_from(flags.bits()).unwrap_or(0)
+}
+
+/// Opens a private file for writing, creating it.
+pub(crate) fn open_private(path: &Utf8Path) -> io::Result<File> {
+    std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags(OFlags::NOFOLLOW))
+        .open(path)
+        .map_err(|error| named(path, &error))
+}
+
+/// Puts a file there whole: written beside, on disk, then renamed.
+pub(crate) fn write_whole(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let beside = Utf8PathBuf::from(format!("{path}.{}.new", std::process::id()));
+    let written = write_new(&beside, bytes, mode).and_then(|()| std::fs::rename(&beside, path));
+    if let Err(error) = written {
+        drop(std::fs::remove_file(&beside));
+        return Err(named(path, &error));
+    }
+    sync_parent(path)
+}
+
+fn write_new(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    drop(std::fs::remove_file(path));
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .custom_flags(flags(OFlags::NOFOLLOW))
+        .open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes the name of a file last, not only what it holds.
+pub(crate) fn sync_parent(path: &Utf8Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) => File::open(parent)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|error| named(parent, &error)),
+        None => Ok(()),
+    }
+}
+
+/// Removes a file, unless it is not there.
+pub(crate) fn remove(path: &Utf8Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// A lock that lasts as long as this value, or as any process that inherited its file.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock at once, or not at all.
+    pub(crate) fn try_take(path: &Utf8Path, kind: FlockOperation) -> io::Result<Option<Self>> {
+        let file = open_private(path)?;
+        match flock(&file, kind) {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(named(path, &error.into())),
+        }
+    }
+
+    /// Takes the lock, waiting for others to be done with it.
+    ///
+    /// The holders of such a lock never wait for anything while they have it, so the limit is
+    /// reached only where one was stopped in the middle.
+    pub(crate) fn take(path: &Utf8Path, limit: Duration) -> io::Result<Self> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(lock) = Self::try_take(path, FlockOperation::NonBlockingLockExclusive)? {
+                return Ok(lock);
+            }
+            if Instant::now() >= deadline {
+                let busy = "another process holds the lock";
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("{path}: {busy}"),
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The locked file, for a child to inherit: the lock then lasts as long as the child does.
+    pub(crate) fn share(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+}
+
+/// Whether a lock on this file system is kept by the children that inherit its descriptor, and
+/// dropped with the last of them. On a network file system it belongs to the process that took
+/// it.
+pub(crate) fn locks_are_inherited(path: &Utf8Path) -> bool {
+    // statfs(2): ext2/3/4, XFS, Btrfs, tmpfs, overlayfs, ZFS, F2FS.
+    const LOCAL: [u64; 7] = [
+        0xef53,
+        0x5846_5342,
+        0x9123_683e,
+        0x0102_1994,
+        0x794c_7630,
+        0x2fc1_2fc1,
+        0xf2f5_2010,
+    ];
+    rustix::fs::statfs(path.as_std_path())
+        .is_ok_and(|statfs| u64::try_from(statfs.f_type).is_ok_and(|kind| LOCAL.contains(&kind)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn temporary() -> (tempfile::TempDir, Utf8PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(directory.path().to_owned()).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn files_are_private_and_links_are_not_followed() {
+        let (_directory, path) = temporary();
+        let file = path.join("a");
+        write_whole(&file, b"x", 0o600).unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        let link = path.join("b");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(read(&link).is_err());
+        assert!(open_private(&link).is_err());
+        assert_eq!(read(&path.join("c")).unwrap(), None);
+        let linked = path.join("d");
+        std::os::unix::fs::symlink(&path, &linked).unwrap();
+        assert!(make_private_dir(&linked).is_err());
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_does_not_block() {
+        let (_directory, path) = temporary();
+        let pipe = path.join("pipe");
+        let made = std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        assert!(read(&pipe).is_err());
+    }
+
+    #[test]
+    fn an_inherited_lock_lasts_as_long_as_the_child() {
+        let (_directory, path) = temporary();
+        assert!(locks_are_inherited(&path));
+        let file = path.join("lock");
+        let exclusive = FlockOperation::NonBlockingLockExclusive;
+        let lock = Lock::try_take(&file, exclusive).unwrap().unwrap();
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .stdout(lock.share().unwrap())
+            .spawn()
+            .unwrap();
+        drop(lock);
+        assert!(Lock::try_take(&file, exclusive).unwrap().is_none());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(Lock::try_take(&file, exclusive).unwrap().is_some());
+    }
+}

@@ -1,0 +1,209 @@
+//! What outlives an acquire: nobody is in the allocation before the job starts, and a client that
+//! is interrupted kills the acquire without a word.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::FlockOperation;
+
+use crate::driver::Leases;
+use crate::driver::clock::{Deadline, pause};
+use crate::driver::files::{self, Lock};
+use crate::driver::status::View;
+use crate::driver::store::LeaseDir;
+use crate::id::LeaseId;
+use crate::record::ReleaseCause;
+
+/// How often an acquire that waits shows that it is alive, where locks do not tell.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+/// How long a keeper goes on with a release that does not come to an end.
+const RELEASE_FOR: Duration = Duration::from_secs(600);
+/// How long one attempt of that takes.
+const ATTEMPT: Duration = Duration::from_secs(20);
+/// How often a keeper looks whether somebody has attached to the lease.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The file that says that the lease was handed out, or its queued job left to the client. The
+/// runner and the keeper read it.
+pub(super) const CLAIMED: &str = "claimed";
+/// The file that an acquire holds while it waits; its age is that of the last sign of life, its
+/// content the grace in seconds.
+const ACQUIRING: &str = "acquiring";
+
+/// How to start the process that watches an acquire: its program and first arguments. The lease
+/// and the grace follow as two more; the program must then call [`Leases::keep`].
+#[derive(Clone, Debug)]
+pub struct KeeperCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// What comes before the lease and the grace.
+    pub arguments: Vec<String>,
+}
+
+/// An acquire's presence: a lock that ends with it, and a keeper that notices.
+#[derive(Debug)]
+pub(super) struct Presence {
+    dir: LeaseDir,
+    grace: Duration,
+    _lock: Option<Lock>,
+    keeper: Option<Child>,
+    shown: SystemTime,
+}
+
+impl Presence {
+    /// Says that an acquire is here, and has a keeper watch it.
+    pub(super) fn begin(
+        dir: &LeaseDir,
+        keeper: Option<&KeeperCommand>,
+        grace: Duration,
+    ) -> io::Result<Self> {
+        let path = dir.file(ACQUIRING);
+        let lock = Lock::try_take(&path, FlockOperation::NonBlockingLockShared)?;
+        let mut presence = Self {
+            dir: dir.clone(),
+            grace,
+            _lock: lock,
+            keeper: None,
+            shown: SystemTime::UNIX_EPOCH,
+        };
+        presence.show()?;
+        presence.keeper = keeper
+            .map(|keeper| start(keeper, dir.lease(), grace))
+            .transpose()?;
+        Ok(presence)
+    }
+
+    /// A sign of life, if one is due.
+    pub(super) fn show(&mut self) -> io::Result<()> {
+        if self.shown.elapsed().is_ok_and(|age| age < SIGN_OF_LIFE) {
+            return Ok(());
+        }
+        let mut file = files::open_private(&self.dir.file(ACQUIRING))?;
+        file.set_len(0)?;
+        writeln!(file, "{}", self.grace.as_secs())?;
+        self.shown = file.metadata()?.modified()?;
+        Ok(())
+    }
+
+    /// The acquire has answered: nothing is left to watch.
+    pub(super) fn end(mut self) {
+        drop(files::remove(&self.dir.file(ACQUIRING)));
+        if let Some(mut keeper) = self.keeper.take() {
+            drop(keeper.stdin.take());
+            drop(keeper.wait());
+        }
+    }
+}
+
+/// Starts a keeper, and returns once it is out of our process group.
+fn start(command: &KeeperCommand, lease: &LeaseId, grace: Duration) -> io::Result<Child> {
+    let mut child = Command::new(&command.program)
+        .args(&command.arguments)
+        .arg(lease.as_str())
+        .arg(grace.as_secs().to_string())
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut ready = [0];
+    let said = child
+        .stdout
+        .take()
+        .map(|mut stdout| stdout.read_exact(&mut ready));
+    match said {
+        Some(Ok(())) => Ok(child),
+        _ => {
+            drop(child.stdin.take());
+            drop(child.wait());
+            Err(io::Error::other("the keeper did not start"))
+        }
+    }
+}
+
+impl Leases {
+    /// Watches the acquire that started this process, and ends the lease if the acquire dies
+    /// before it has answered and nobody takes over within the grace. Standard input must be a
+    /// pipe from that acquire, standard output one to it.
+    ///
+    /// # Errors
+    /// When the pipes can't be used.
+    pub fn keep(&self, lease: &LeaseId, grace: Duration) -> io::Result<()> {
+        // In a session of our own neither the client's kill nor the end of a terminal reaches us.
+        let _session = rustix::process::setsid();
+        io::stdout().write_all(b"k")?;
+        io::stdout().flush()?;
+        close_stdout();
+        io::copy(&mut io::stdin(), &mut io::sink())?;
+        let dir = self.store.dir(lease);
+        let deadline = Deadline::after(grace);
+        loop {
+            if !is_unclaimed(&dir) || is_attended(&dir) {
+                return Ok(());
+            }
+            if deadline.has_passed() {
+                break;
+            }
+            pause(LOOK.min(deadline.left()));
+        }
+        let give_up = Deadline::after(RELEASE_FOR);
+        while !give_up.has_passed() {
+            let Ok((held, _)) = self.hold(lease) else {
+                return Ok(());
+            };
+            if self.end(held, ReleaseCause::Abandoned, ATTEMPT).is_ok() {
+                return Ok(());
+            }
+            pause(LOOK);
+        }
+        Ok(())
+    }
+
+    /// Whether a lease was neither handed out nor is being acquired, and its grace is over.
+    pub(super) fn is_abandoned(&self, view: &View) -> bool {
+        let dir = &view.dir;
+        if view.lost || !is_unclaimed(dir) || is_attended(dir) {
+            return false;
+        }
+        let content = dir.read(ACQUIRING).ok().flatten().unwrap_or_default();
+        let grace = String::from_utf8_lossy(&content)
+            .trim()
+            .parse()
+            .unwrap_or(0);
+        last_sign(dir).is_some_and(|age| age >= Duration::from_secs(grace))
+    }
+}
+
+/// Gives the pipe to the acquire's end back, so that nobody waits for it to close.
+fn close_stdout() {
+    if let Ok(null) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        let _duplicated = rustix::stdio::dup2_stdout(&null);
+    }
+}
+
+/// Whether an acquire of this lease was begun and has not answered.
+fn is_unclaimed(dir: &LeaseDir) -> bool {
+    dir.exists() && dir.file(ACQUIRING).exists() && !dir.file(CLAIMED).exists()
+}
+
+/// Whether an acquire of this lease is alive.
+fn is_attended(dir: &LeaseDir) -> bool {
+    let exclusive = FlockOperation::NonBlockingLockExclusive;
+    match Lock::try_take(&dir.file(ACQUIRING), exclusive) {
+        Ok(Some(_free)) if files::locks_are_inherited(dir.path()) => false,
+        Ok(Some(_free)) => last_sign(dir).is_some_and(|age| age < SIGN_OF_LIFE * 3),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
+/// How long ago an acquire of this lease last showed that it was alive.
+fn last_sign(dir: &LeaseDir) -> Option<Duration> {
+    let modified = std::fs::metadata(dir.file(ACQUIRING))
+        .ok()?
+        .modified()
+        .ok()?;
+    modified.elapsed().ok()
+}

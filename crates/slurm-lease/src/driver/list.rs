@@ -1,0 +1,250 @@
+//! All leases at once, and an end to those that are over.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use thiserror::Error;
+
+use crate::driver::Leases;
+use crate::driver::clock::{Deadline, now};
+use crate::driver::release::Released;
+use crate::driver::status::{StatusError, View};
+use crate::driver::store::{Held, StoreError};
+use crate::evidence;
+use crate::id::{JobName, LeaseId, Tag};
+use crate::job_state::Meaning;
+use crate::parse::squeue::{Queue, QueueRow};
+use crate::record::ReleaseCause;
+
+/// How long a list may take.
+const LIST_LIMIT: Duration = Duration::from_secs(7);
+/// How long a cleanup may take: long enough for the two looks that prove a purged job gone.
+const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
+/// How long one lease may take of it.
+const EACH_LIMIT: Duration = Duration::from_secs(20);
+/// How old a picture of the queue may be to look for jobs without a record.
+const STRAYS_AGE: SignedDuration = SignedDuration::from_secs(1);
+
+/// The leases can't be listed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ListError {
+    /// The state directory can't be read. Part of a list is no list.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a lease is called, as far as its record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its id.
+    pub lease: LeaseId,
+    /// The client's short name for it.
+    pub slug: String,
+    /// The name of its job.
+    pub name: String,
+    /// Its job, as `id` or `id;cluster`.
+    pub job: Option<String>,
+    /// Whether it was released, and only this is remembered of it.
+    pub released: bool,
+}
+
+/// What a cleanup came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Leases whose record was removed, or would be.
+    pub removed: Vec<LeaseId>,
+    /// Leases that were to end and have not been proven to.
+    pub kept: Vec<(LeaseId, String)>,
+}
+
+impl Leases {
+    /// Every lease that is not released, jobs included whose record is gone and whose comment
+    /// says that they are ours. One query of the scheduler answers for all of them, unless a job
+    /// is missing from it.
+    ///
+    /// # Errors
+    /// When the state directory can't be read.
+    pub fn list(&self) -> Result<Vec<View>, ListError> {
+        let deadline = Deadline::after(LIST_LIMIT);
+        let mut views = Vec::new();
+        for (held, lost) in self.all(deadline)? {
+            let mut view = self.view(held, lost, deadline);
+            self.find_stray(&mut view, deadline);
+            views.push(view);
+        }
+        Ok(views)
+    }
+
+    /// What the leases are called, those included that were released in the last week. Asks
+    /// nothing of Slurm.
+    ///
+    /// # Errors
+    /// When the state directory can't be read.
+    pub fn known(&self) -> Result<Vec<Known>, ListError> {
+        let mut known = Vec::new();
+        for (held, _) in self.recorded()? {
+            let opened = held.lease.opened();
+            known.push(Known {
+                lease: opened.lease.clone(),
+                slug: opened.slug.clone(),
+                name: opened.name.to_string(),
+                job: held.lease.job().map(ToString::to_string),
+                released: false,
+            });
+        }
+        for tombstone in self.store.tombstones()? {
+            if !known.iter().any(|known| known.lease == tombstone.lease) {
+                known.push(Known {
+                    lease: tombstone.lease,
+                    slug: tombstone.slug,
+                    name: tombstone.name,
+                    job: tombstone.job,
+                    released: true,
+                });
+            }
+        }
+        Ok(known)
+    }
+
+    /// Removes the records of leases that are proven over, and goes on with releases that were
+    /// not finished and leases that were never claimed. With `dry_run` it only says which.
+    ///
+    /// # Errors
+    /// When the state directory can't be read.
+    pub fn cleanup(&self, dry_run: bool) -> Result<Cleaned, ListError> {
+        let deadline = Deadline::after(CLEANUP_LIMIT);
+        let mut cleaned = Cleaned::default();
+        for view in self.list()? {
+            let lease = view.lease.opened().lease.clone();
+            let over = view.lease.over().is_some();
+            let to_end = view.lease.wish().is_some() || self.is_abandoned(&view);
+            let missing = view.lease.is_missing();
+            if dry_run {
+                if over {
+                    cleaned.removed.push(lease);
+                }
+                continue;
+            }
+            if !over && !to_end && !missing || deadline.has_passed() {
+                continue;
+            }
+            self.clean(&lease, over || to_end, deadline, &mut cleaned);
+        }
+        if !dry_run {
+            self.store.sweep(now())?;
+        }
+        Ok(cleaned)
+    }
+
+    /// Ends one lease, or waits for the proof that its missing job is gone.
+    fn clean(&self, lease: &LeaseId, end: bool, deadline: Deadline, cleaned: &mut Cleaned) {
+        let Ok((held, lost)) = self.hold(lease) else {
+            return;
+        };
+        let limit = EACH_LIMIT.min(deadline.left());
+        let is_over = end || lost || self.settles(&held, limit);
+        if !is_over {
+            cleaned
+                .kept
+                .push((lease.clone(), "its job is not visible just now".to_owned()));
+            return;
+        }
+        match self.end(held, ReleaseCause::Abandoned, limit) {
+            Ok(Released::Over(_)) => cleaned.removed.push(lease.clone()),
+            Ok(Released::Ending(job)) => {
+                cleaned
+                    .kept
+                    .push((lease.clone(), format!("job {job} is ending")));
+            }
+            Err(error) => cleaned.kept.push((lease.clone(), error.to_string())),
+        }
+    }
+
+    /// Whether a job that the last look did not find is proven gone within this time. Nothing is
+    /// cancelled: a job that comes back into view is left alone.
+    fn settles(&self, held: &Held, limit: Duration) -> bool {
+        let deadline = Deadline::after(limit);
+        let lease = &held.lease.opened().lease;
+        while !deadline.has_passed() {
+            let Ok((held, _)) = self.hold(lease) else {
+                return false;
+            };
+            let view = self.view(held, false, deadline);
+            if view.lease.over().is_some() {
+                return true;
+            }
+            if !view.lease.is_missing() {
+                return false;
+            }
+            crate::driver::clock::pause(Duration::from_millis(500).min(deadline.left()));
+        }
+        false
+    }
+
+    /// Every record.
+    fn recorded(&self) -> Result<Vec<(Held, bool)>, ListError> {
+        let mut all = Vec::new();
+        for lease in self.store.leases()? {
+            match self.hold(&lease) {
+                Ok(held) => all.push(held),
+                // Released while we were reading.
+                Err(StatusError::NoSuchLease(_) | StatusError::Store(StoreError::Vanished(_))) => {}
+                Err(StatusError::Store(error)) => return Err(error.into()),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Every record, and a made-up one for each job of ours that has none.
+    fn all(&self, deadline: Deadline) -> Result<Vec<(Held, bool)>, ListError> {
+        let mut all = self.recorded()?;
+        let limit = deadline.left();
+        let snapshot = self.slurm.snapshot(None, now() - STRAYS_AGE, limit);
+        let Queue::Rows(queue) = &snapshot.queue else {
+            return Ok(all);
+        };
+        for row in &queue.rows {
+            let Some(tag) = self.stray(row) else { continue };
+            let known = |(held, _): &(Held, bool)| held.lease.opened().lease == tag.lease;
+            if all.iter().any(known) {
+                continue;
+            }
+            let name: Option<JobName> = row.name.parse().ok();
+            let called = name.map(|name| (slug_of(name.as_str()), name));
+            all.push((self.rebuild(self.store.dir(&tag.lease), called), true));
+        }
+        Ok(all)
+    }
+
+    /// The tag of a job that this state directory submitted and that is not finished.
+    fn stray(&self, row: &QueueRow) -> Option<Tag> {
+        let tag: Tag = row.comment.parse().ok()?;
+        let ours = row.uid == self.slurm.uid() && tag.store == *self.store.id();
+        (ours && row.state.meaning() != Meaning::Finished).then_some(tag)
+    }
+
+    /// A live job under the tag of a lease that its record counts as over belongs to it.
+    fn find_stray(&self, view: &mut View, deadline: Deadline) {
+        if view.lease.over().is_none() {
+            return;
+        }
+        let cluster = view.lease.opened().cluster.clone();
+        let since = now() - STRAYS_AGE;
+        let snapshot = self
+            .slurm
+            .snapshot(cluster.as_ref(), since, deadline.left());
+        let found = evidence::search(&view.lease.claim(), cluster.as_ref(), &snapshot.queue);
+        let ended = crate::lease::Submitter::Ended;
+        view.lease.handle_search(snapshot.at, found, ended);
+    }
+}
+
+/// What Crabbox calls a lease whose job has this name: `crabbox-<slug>-<8 hexadecimal digits>`.
+fn slug_of(name: &str) -> String {
+    let slug = name
+        .strip_prefix("crabbox-")
+        .and_then(|rest| rest.rsplit_once('-'))
+        .map(|(slug, _)| slug);
+    slug.unwrap_or(name).to_owned()
+}

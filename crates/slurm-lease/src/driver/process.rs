@@ -1,0 +1,294 @@
+//! The one place that starts Slurm's commands: with a time limit, in a process group of their
+//! own, and with an environment that holds nothing but what it must.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::command::{Answer, Command, Exit, PASSED_THROUGH, PINNED, Program};
+
+/// The most of a command's stdout that is kept. 10,000 jobs take about 3 MiB.
+const STDOUT_LIMIT: usize = 64 << 20;
+/// The most of a command's stderr that is kept.
+const STDERR_LIMIT: usize = 1 << 20;
+/// How long to wait between two looks at whether a command whose pipes stay open has ended. A
+/// process that it left behind may hold them for ever.
+const EXIT_TICK: Duration = Duration::from_millis(10);
+
+/// Where Slurm's programs are, and what they get of the caller's environment.
+#[derive(Clone, Debug, Default)]
+pub struct Programs {
+    paths: BTreeMap<Program, PathBuf>,
+}
+
+impl Programs {
+    /// Finds programs on `PATH` when they are first needed.
+    pub fn on_path() -> Self {
+        Self::default()
+    }
+
+    /// Takes this program from here.
+    #[must_use]
+    pub fn with(mut self, program: Program, path: impl Into<PathBuf>) -> Self {
+        self.paths.insert(program, path.into());
+        self
+    }
+
+    /// Where a program is.
+    ///
+    /// # Errors
+    /// When it is not on `PATH`.
+    pub fn find(&self, program: Program) -> Result<PathBuf, which::Error> {
+        match self.paths.get(&program) {
+            Some(path) => Ok(path.clone()),
+            None => which::which(program.name()),
+        }
+    }
+
+    /// Runs a command to its end or its time limit. `stdin` is what it finds there; without one
+    /// it finds nothing.
+    pub fn run(&self, command: &Command, stdin: Option<File>) -> Answer {
+        let path = match self.find(command.program) {
+            Ok(path) => path,
+            Err(error) => return not_started(command.program, &error),
+        };
+        let mut child = std::process::Command::new(path);
+        child
+            .args(&command.arguments)
+            .env_clear()
+            .envs(environment(command))
+            .process_group(0)
+            .stdin(stdin.map_or_else(Stdio::null, Stdio::from))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        match child.spawn() {
+            Ok(child) => watch(child, command.time_limit),
+            Err(error) => not_started(command.program, &error),
+        }
+    }
+}
+
+fn not_started(program: Program, error: &dyn std::fmt::Display) -> Answer {
+    Answer {
+        exit: Exit::NotStarted(format!("cannot start {}: {error}", program.name())),
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    }
+}
+
+/// What the command finds in its environment: see [`PASSED_THROUGH`] and [`PINNED`].
+fn environment(command: &Command) -> BTreeMap<OsString, OsString> {
+    let inherited = PASSED_THROUGH
+        .into_iter()
+        .chain(command.inherited.iter().map(String::as_str))
+        .filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    let pinned = PINNED
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()));
+    let own = command
+        .environment
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()));
+    inherited.chain(pinned).chain(own).collect()
+}
+fn watch(mut child: Child, limit: Duration) -> Answer {
+    let deadline = Instant::now() + limit;
+    let mut stdout = Capture::new(child.stdout.take(), STDOUT_LIMIT);
+    let mut stderr = Capture::new(child.stderr.take(), STDERR_LIMIT);
+    let exit = loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break end(&mut child);
+        }
+        let ended = child.try_wait();
+        if let Ok(Some(status)) = ended {
+            drain(&mut stdout, &mut stderr, Duration::ZERO);
+            break exit_of(status);
+        }
+        if stdout.is_open() || stderr.is_open() {
+            drain(&mut stdout, &mut stderr, left.min(EXIT_TICK));
+        } else {
+            std::thread::sleep(left.min(Duration::from_millis(1)));
+        }
+    };
+    Answer {
+        exit,
+        stdout: stdout.bytes,
+        stderr: stderr.bytes,
+    }
+}
+
+/// Kills the whole process group and collects the command.
+fn end(child: &mut Child) -> Exit {
+    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // A group that is gone already needs no killing; the child itself is waited for below.
+        let _killed = kill_process_group(group, Signal::KILL);
+    }
+    drop(child.wait());
+    Exit::TimedOut
+}
+
+fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Status(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or(0)),
+    }
+}
+
+/// Reads what there is from both pipes, waiting up to `patience` for the first of it.
+fn drain(
+    stdout: &mut Capture<std::process::ChildStdout>,
+    stderr: &mut Capture<std::process::ChildStderr>,
+    patience: Duration,
+) {
+    let mut patience = patience;
+    loop {
+        let readable = {
+            let out = stdout.pipe.as_ref().map(AsFd::as_fd);
+            let err = stderr.pipe.as_ref().map(AsFd::as_fd);
+            let open: Vec<_> = out.into_iter().chain(err).collect();
+            let mut fds: Vec<_> = open
+                .iter()
+                .map(|fd| PollFd::new(fd, PollFlags::IN))
+                .collect();
+            let timeout = rustix::event::Timespec::try_from(patience).ok();
+            matches!(poll(&mut fds, timeout.as_ref()), Ok(ready) if ready > 0).then(|| {
+                fds.iter()
+                    .map(|fd| !fd.revents().is_empty())
+                    .collect::<Vec<_>>()
+            })
+        };
+        let Some(mut readable) = readable else { return };
+        if stderr.is_open() && readable.pop() == Some(true) {
+            stderr.read_some();
+        }
+        if stdout.is_open() && readable.pop() == Some(true) {
+            stdout.read_some();
+        }
+        if !stdout.is_open() && !stderr.is_open() {
+            return;
+        }
+        patience = Duration::ZERO;
+    }
+}
+
+/// What a pipe has given so far.
+struct Capture<P> {
+    pipe: Option<P>,
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl<P: Read> Capture<P> {
+    fn new(pipe: Option<P>, limit: usize) -> Self {
+        let bytes = Vec::new();
+        Self { pipe, bytes, limit }
+    }
+
+    fn is_open(&self) -> bool {
+        self.pipe.is_some()
+    }
+
+    /// One read; past the limit what comes is read and thrown away, so that the command can end.
+    fn read_some(&mut self) {
+        let Some(pipe) = &mut self.pipe else { return };
+        let mut buffer = [0; 16 << 10];
+        match pipe.read(&mut buffer) {
+            Ok(0) => self.pipe = None,
+            Ok(read) => {
+                let room = self.limit.saturating_sub(self.bytes.len());
+                self.bytes.extend_from_slice(&buffer[..read.min(room)]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.pipe = None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A program of /bin in the place of squeue.
+    fn run(path: &str, arguments: &[&str], limit: Duration) -> Answer {
+        let command = Command {
+            arguments: arguments.iter().map(|&text| text.to_owned()).collect(),
+            time_limit: limit,
+            ..crate::command::version(Program::Squeue)
+        };
+        Programs::on_path()
+            .with(Program::Squeue, path)
+            .run(&command, None)
+    }
+
+    #[test]
+    fn both_pipes_and_the_status_come_back() {
+        let script = "printf out; printf err >&2; exit 3";
+        let answer = run("/bin/sh", &["-c", script], Duration::from_secs(10));
+        assert_eq!(answer.exit, Exit::Status(3));
+        assert_eq!(
+            (&answer.stdout[..], &answer.stderr[..]),
+            (&b"out"[..], &b"err"[..])
+        );
+    }
+
+    #[test]
+    fn at_the_time_limit_the_whole_group_is_killed() {
+        let script = "sleep 600 & echo $!; wait";
+        let answer = run("/bin/sh", &["-c", script], Duration::from_millis(300));
+        assert_eq!(answer.exit, Exit::TimedOut);
+        let pid: i32 = String::from_utf8(answer.stdout)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        let gone = |_: &u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.map_or(true, |stat| stat.contains(") Z "))
+        };
+        let waited = (0..500).find(|tick| {
+            std::thread::sleep(Duration::from_millis(10));
+            gone(tick)
+        });
+        assert!(waited.is_some(), "process {pid} outlived its group");
+    }
+
+    #[test]
+    fn a_process_left_behind_with_the_pipes_delays_nothing() {
+        let script = "sleep 30 & echo $!";
+        let answer = run("/bin/sh", &["-c", script], Duration::from_secs(20));
+        assert_eq!(answer.exit, Exit::Status(0));
+        let pid: i32 = String::from_utf8(answer.stdout)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    }
+
+    #[test]
+    fn what_can_not_be_started_says_so() {
+        let answer = run("/nonexistent/squeue", &[], Duration::from_secs(1));
+        assert!(matches!(answer.exit, Exit::NotStarted(_)));
+    }
+
+    #[test]
+    fn the_environment_is_what_the_policy_says() {
+        let answer = run("/usr/bin/env", &[], Duration::from_secs(10));
+        let text = String::from_utf8(answer.stdout).unwrap();
+        for line in text.lines() {
+            let (name, value) = line.split_once('=').unwrap();
+            let pinned = PINNED.contains(&(name, value));
+            assert!(pinned || PASSED_THROUGH.contains(&name), "{name}");
+        }
+    }
+}

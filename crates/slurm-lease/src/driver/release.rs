@@ -1,0 +1,196 @@
+//! Ending a lease: with proof, or not at all.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::driver::Leases;
+use crate::driver::clock::{Deadline, now};
+use crate::driver::drive::{Drive, Driven};
+use crate::driver::status::StatusError;
+use crate::driver::store::{Held, StoreError, Tombstone};
+use crate::driver::watch::{Files, Watch};
+use crate::evidence::Over;
+use crate::id::{JobRef, LeaseId};
+use crate::record::ReleaseCause;
+
+/// How long a release tries: the client kills it after 30 s.
+const RELEASE_LIMIT: Duration = Duration::from_secs(22);
+/// How long a job that is ending is waited for. Most end within a second of scancel; an epilog
+/// of a minute is no reason to make anybody wait.
+const ENDING_PATIENCE: Duration = Duration::from_millis(2500);
+
+/// A release that came to a good end.
+#[derive(Debug)]
+pub enum Released {
+    /// Nothing of the lease is left.
+    Over(Tombstone),
+    /// Its job is ending and can't come back; the record stays until it has.
+    Ending(JobRef),
+}
+
+/// A release that did not. Everything is kept, and it can be repeated.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReleaseError {
+    /// There is no such lease, and nothing is remembered of one.
+    #[error("there is no lease {0}")]
+    NoSuchLease(LeaseId),
+    /// Its record can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its job may still exist.
+    #[error("{0}")]
+    Unproven(Unproven),
+}
+
+/// What is known of a lease whose end could not be proven in time.
+#[derive(Clone, Debug)]
+pub struct Unproven {
+    /// The lease.
+    pub lease: LeaseId,
+    /// Its job, where one is known.
+    pub job: Option<JobRef>,
+    /// What stood in the way.
+    pub why: String,
+    /// Whether the wish to end it is on disk, so that the next call pursues it.
+    pub recorded: bool,
+}
+
+impl std::fmt::Display for Unproven {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { lease, why, .. } = self;
+        match &self.job {
+            Some(job) => write!(
+                f,
+                "lease {lease} is not released yet: job {job} may still exist: {why}"
+            )?,
+            None => write!(f, "lease {lease} is not released yet: {why}")?,
+        }
+        if self.recorded {
+            f.write_str("; nothing is lost: the release is remembered, and the next list, cleanup or release goes on with it")
+        } else {
+            f.write_str("; the release could not be written down, so repeat it")
+        }
+    }
+}
+
+impl Leases {
+    /// Ends a lease. It is well ended once its job is proven over, or proven to be ending; for
+    /// anything less this is an error, and the lease is kept.
+    ///
+    /// # Errors
+    /// When there is no such lease, its record can't be read, or its end could not be proven
+    /// within 22 s.
+    pub fn release(&self, lease: &LeaseId) -> Result<Released, ReleaseError> {
+        let held = match self.hold(lease) {
+            Ok((held, _)) => held,
+            Err(StatusError::NoSuchLease(lease)) => return Err(ReleaseError::NoSuchLease(lease)),
+            Err(StatusError::Store(error)) => return Err(error.into()),
+        };
+        self.end(held, ReleaseCause::Asked, RELEASE_LIMIT)
+    }
+
+    /// Ends a lease that is held.
+    pub(super) fn end(
+        &self,
+        mut held: Held,
+        cause: ReleaseCause,
+        limit: Duration,
+    ) -> Result<Released, ReleaseError> {
+        held.lease.handle_release(now(), cause);
+        let recorded = held.commit();
+        let drive = Drive::new(self, held, Deadline::after(limit));
+        self.pursue(drive, recorded.err())
+    }
+
+    /// Drives a lease that is to end until it has, is ending, or the time is over.
+    pub(super) fn pursue(
+        &self,
+        mut drive: Drive<'_>,
+        not_recorded: Option<StoreError>,
+    ) -> Result<Released, ReleaseError> {
+        let files = Files::in_dir(drive.held.dir().path());
+        let watch = Watch::nothing();
+        let mut ending: Option<Deadline> = None;
+        let mut searched = false;
+        // The runner reads the wish too, so that a release works where the controller does not.
+        // Where it can't be written there is still scancel.
+        drop(drive.held.dir().write("release", b""));
+        loop {
+            drive.read_runner_files();
+            let pause = match drive.step(None) {
+                Driven::Over(_) if !std::mem::replace(&mut searched, true) => {
+                    drive.search_for_strays();
+                    Duration::ZERO
+                }
+                Driven::Over(proof) => return self.bury(drive.held, proof, not_recorded.as_ref()),
+                Driven::On => Duration::ZERO,
+                Driven::Wait(until) => until.duration_since(now()).unsigned_abs(),
+            };
+            if let Some(proof) = drive.held.lease.ending() {
+                let patience = *ending.get_or_insert_with(|| Deadline::after(ENDING_PATIENCE));
+                if patience.has_passed() || drive.deadline.has_passed() {
+                    return Ok(Released::Ending(proof.job().clone()));
+                }
+            } else {
+                ending = None;
+            }
+            if drive.deadline.has_passed() {
+                let recorded = not_recorded.is_none() && drive.not_recorded().is_none();
+                let why = why_unproven(&drive.held, not_recorded.as_ref());
+                return Err(unproven(&drive.held, why, recorded));
+            }
+            if !pause.is_zero() {
+                watch.wait(Some(&files), pause.min(drive.deadline.left()));
+            }
+        }
+    }
+}
+
+impl Leases {
+    fn bury(
+        &self,
+        held: Held,
+        proof: Over,
+        not_recorded: Option<&StoreError>,
+    ) -> Result<Released, ReleaseError> {
+        match self.store.remove(held, proof, now()) {
+            Ok(tombstone) => Ok(Released::Over(tombstone)),
+            Err(refused) => {
+                let why = refused.to_string();
+                let held = refused.into_held();
+                Err(unproven(&held, why, not_recorded.is_none()))
+            }
+        }
+    }
+}
+
+fn unproven(held: &Held, why: String, recorded: bool) -> ReleaseError {
+    ReleaseError::Unproven(Unproven {
+        lease: held.lease.opened().lease.clone(),
+        job: held.lease.job().cloned(),
+        why,
+        recorded,
+    })
+}
+
+fn why_unproven(held: &Held, not_recorded: Option<&StoreError>) -> String {
+    let lease = &held.lease;
+    if let Some((_, why)) = lease.unknown() {
+        return why.to_string();
+    }
+    if let Some(error) = not_recorded {
+        return error.to_string();
+    }
+    if let Some(since) = lease.unanswered().map(|(since, _)| since) {
+        let since = since.strftime("%H:%M:%S UTC");
+        return format!(
+            "the submission begun at {since} was never answered, and its job may still appear"
+        );
+    }
+    match lease.sighting() {
+        Some(seen) => format!("it is {} after scancel", seen.state),
+        None => "Slurm has not shown it yet".to_owned(),
+    }
+}

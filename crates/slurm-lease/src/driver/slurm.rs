@@ -1,0 +1,225 @@
+//! Slurm as the driver sees it: typed questions, typed answers, and one picture of the queue that
+//! all processes of a state directory share.
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use jiff::{SignedDuration, Timestamp};
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use crate::command::{self, Answer, Command, Exit, Program, QueueQuery, Submission};
+use crate::driver::clock::{now, pause};
+use crate::driver::files::{self, Lock};
+use crate::driver::process::Programs;
+use crate::driver::store::Store;
+use crate::evidence::Identified;
+use crate::id::{ClusterName, JobRef, Mark, Uid};
+use crate::parse::sacct::Accounting;
+use crate::parse::sbatch::Submitted;
+use crate::parse::scancel::Cancelled;
+use crate::parse::scontrol::Configuration;
+use crate::parse::squeue::Queue;
+use crate::parse::{Unavailable, sacct, sbatch, scancel, scontrol, squeue};
+
+/// How often to look whether another process has finished asking.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Slurm's commands, as one user runs them.
+#[derive(Clone, Debug)]
+pub struct Slurm {
+    programs: Programs,
+    uid: Uid,
+    queue_dir: Utf8PathBuf,
+}
+
+/// The queue at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    /// When it was asked for.
+    pub(crate) at: Timestamp,
+    /// What the controller said.
+    pub(crate) queue: Queue,
+}
+
+/// A snapshot as it is shared: squeue's own answer, read again by everybody who uses it.
+#[derive(Serialize, Deserialize)]
+struct Shared {
+    v: u32,
+    at: Timestamp,
+    mark: u32,
+    status: i32,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Slurm {
+    /// Slurm as the present user reaches it.
+    pub fn new(programs: Programs, store: &Store) -> Self {
+        Self {
+            programs,
+            uid: Uid(rustix::process::getuid().as_raw()),
+            queue_dir: store.queue_dir(),
+        }
+    }
+
+    /// Whose jobs these are.
+    pub fn uid(&self) -> Uid {
+        self.uid
+    }
+
+    /// Where the commands are.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// Submits a job. As long as any process of the submission lives, so does `lock`.
+    pub(crate) fn submit(&self, submission: &Submission, lock: &Lock) -> Submitted {
+        match lock.share() {
+            Ok(stdin) => sbatch::parse(&self.programs.run(&submission.command(), Some(stdin))),
+            // Nothing was started.
+            Err(error) => sbatch::parse(&Answer {
+                exit: Exit::NotStarted(error.to_string()),
+                stdout: Vec::new(),
+                stderr: Vec::new(),
+            }),
+        }
+    }
+
+    /// Checks a submission without making one; what sbatch said, where it refuses.
+    pub(crate) fn test(&self, submission: &Submission, limit: Duration) -> Answer {
+        self.run(&submission.test_command().within(limit))
+    }
+
+    /// Asks for one job by itself.
+    pub(crate) fn job(&self, job: &JobRef, limit: Duration) -> Queue {
+        self.queue(&QueueQuery::Job(job.clone()), random_bits(), limit)
+            .0
+    }
+
+    /// Asks accounting for one job.
+    pub(crate) fn accounting(&self, job: &JobRef, limit: Duration) -> Accounting {
+        let mark = Mark::from_bits(random_bits());
+        sacct::parse(
+            &self.run(&command::accounting(job, &mark).within(limit)),
+            &mark,
+        )
+    }
+
+    /// Ends a job that was just identified.
+    pub(crate) fn cancel(&self, job: Identified, limit: Duration) -> Cancelled {
+        scancel::parse(&self.run(&command::cancel(job).within(limit)))
+    }
+
+    /// Forbids the requeue of a job that was just identified.
+    pub(crate) fn forbid_requeue(&self, job: Identified, limit: Duration) -> Answer {
+        self.run(&command::forbid_requeue(job).within(limit))
+    }
+
+    /// The controller's settings.
+    ///
+    /// # Errors
+    /// What Slurm said instead.
+    pub fn configuration(
+        &self,
+        cluster: Option<&ClusterName>,
+        limit: Duration,
+    ) -> Result<Configuration, Unavailable> {
+        scontrol::parse(&self.run(&command::configuration(cluster).within(limit)))
+    }
+
+    /// The queue of the user, not older than `not_before`. Whoever needs a newer picture than
+    /// there is asks for it, once, while the others wait for what comes back.
+    pub(crate) fn snapshot(
+        &self,
+        cluster: Option<&ClusterName>,
+        not_before: Timestamp,
+        limit: Duration,
+    ) -> Snapshot {
+        let name = cluster.map_or("local", ClusterName::as_str);
+        let file = self.queue_dir.join(format!("{name}.json"));
+        let lock = self.queue_dir.join(format!("{name}.lock"));
+        let started = now();
+        let deadline = started + SignedDuration::try_from(limit).unwrap_or(SignedDuration::ZERO);
+        loop {
+            if let Some(shared) = read_shared(&file)
+                && shared.at >= not_before
+                && shared.at <= now()
+            {
+                return shared.snapshot();
+            }
+            match Lock::try_take(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(None) if now() < deadline => pause(TICK),
+                Ok(Some(_held)) => {
+                    return self.ask(cluster, limit, &file);
+                }
+                // Where nothing can be shared, or the holder is stuck, everybody asks alone.
+                Ok(None) | Err(_) => return self.ask(cluster, limit, &file),
+            }
+        }
+    }
+
+    fn ask(&self, cluster: Option<&ClusterName>, limit: Duration, file: &Utf8PathBuf) -> Snapshot {
+        let at = now();
+        let bits = random_bits();
+        let query = QueueQuery::User(self.uid, cluster.cloned());
+        let (queue, answer) = self.queue(&query, bits, limit);
+        if let (Queue::Rows(_), Exit::Status(status)) = (&queue, &answer.exit) {
+            let shared = Shared {
+                v: 1,
+                at,
+                mark: bits,
+                status: *status,
+                stdout: answer.stdout,
+                stderr: answer.stderr,
+            };
+            // A picture that can't be shared is asked for again by the next.
+            drop(serde_json::to_vec(&shared).map(|bytes| files::write_whole(file, &bytes, 0o600)));
+        }
+        Snapshot { at, queue }
+    }
+
+    fn queue(&self, query: &QueueQuery, bits: u32, limit: Duration) -> (Queue, Answer) {
+        let mark = Mark::from_bits(bits);
+        let answer = self.run(&query.command(&mark).within(limit));
+        (squeue::parse(&answer, &mark), answer)
+    }
+
+    fn run(&self, command: &Command) -> Answer {
+        self.programs.run(command, None)
+    }
+
+    /// Which of the programs that a lease can't do without is missing.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        [Program::Sbatch, Program::Squeue, Program::Scancel]
+            .into_iter()
+            .filter(|&program| self.programs.find(program).is_err())
+            .map(Program::name)
+            .collect()
+    }
+}
+
+impl Shared {
+    fn snapshot(self) -> Snapshot {
+        let answer = Answer {
+            exit: Exit::Status(self.status),
+            stdout: self.stdout,
+            stderr: self.stderr,
+        };
+        Snapshot {
+            at: self.at,
+            queue: squeue::parse(&answer, &Mark::from_bits(self.mark)),
+        }
+    }
+}
+
+fn read_shared(file: &Utf8PathBuf) -> Option<Shared> {
+    let shared: Shared = serde_json::from_slice(&files::read(file).ok()??).ok()?;
+    (shared.v == 1).then_some(shared)
+}
+
+/// Random bits from the kernel; where it has none to give, the time will do, since a mark only
+/// has to be unknown to whoever named a job before.
+pub(crate) fn random_bits() -> u32 {
+    getrandom::u32().unwrap_or_else(|_| now().subsec_nanosecond().unsigned_abs())
+}
