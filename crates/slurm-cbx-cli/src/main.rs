@@ -1,3 +1,132 @@
-//! slurm-cbx.
+//! `slurm-cbx`: Crabbox's `provider: external` for Slurm.
+//!
+//! Without a subcommand it reads one request of protocol 1 as JSON on stdin and writes one answer
+//! as JSON on stdout. `docs/protocol.md` describes both.
 
-fn main() {}
+mod answer;
+mod config;
+mod operations;
+mod progress;
+mod protocol;
+mod proxy;
+mod request;
+mod select;
+mod words;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use clap::{Parser, Subcommand};
+use slurm_lease::driver::{KeeperCommand, Leases, Options};
+use slurm_lease::{LeaseId, Policy};
+
+/// Crabbox's external provider for Slurm.
+///
+/// Reads one protocol request as JSON on stdin and writes one answer as JSON on stdout.
+#[derive(Debug, Parser)]
+#[command(name = "slurm-cbx", version)]
+struct Arguments {
+    /// Where leases are kept: private, and on a file system that the compute nodes share.
+    #[arg(long, value_name = "DIR", default_value = "~/.crabbox/slurm")]
+    state_dir: String,
+
+    /// The batch script for leases whose config names none, instead of the bundled one.
+    #[arg(long, value_name = "FILE")]
+    runner_script: Option<Utf8PathBuf>,
+
+    /// How often the scheduler is asked about a job that is waited for. Endpoints and the ends of
+    /// runners are noticed without asking it.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    poll_interval: Option<Duration>,
+
+    /// How far apart two looks must be for two absences to prove that a job is gone. It must
+    /// exceed the controller's MessageTimeout.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, hide = true)]
+    settle: Option<Duration>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watches an acquire and ends what it leaves unclaimed. Started by slurm-cbx itself.
+    #[command(hide = true)]
+    Keep {
+        /// The lease.
+        lease: LeaseId,
+        /// How long somebody may take over an acquire that died, in seconds.
+        grace: u64,
+    },
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it must be a number of seconds")?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "it must not be negative".to_owned())
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match &arguments.command {
+        None => protocol::serve(&arguments),
+        Some(Command::Keep { lease, grace }) => {
+            let kept = arguments
+                .leases()
+                .and_then(|leases| Ok(leases.keep(lease, Duration::from_secs(*grace))?));
+            if kept.is_ok() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+impl Arguments {
+    /// The leases of the state directory.
+    fn leases(&self) -> Result<Leases, Box<dyn std::error::Error>> {
+        let state_dir = expand(&self.state_dir)?;
+        let mut options = Options::new(&state_dir);
+        options.policy = self.policy();
+        options.keeper = Some(self.keeper(&state_dir)?);
+        Ok(Leases::open(options)?)
+    }
+
+    fn policy(&self) -> Policy {
+        let mut policy = Policy::default();
+        if let Some(interval) = self.poll_interval {
+            policy.watch_first = interval.max(Duration::from_millis(200));
+            policy.watch_most = policy.watch_first;
+        }
+        if let Some(settle) = self.settle {
+            policy.settle = settle;
+        }
+        policy
+    }
+
+    /// How this program is started again as a keeper.
+    fn keeper(&self, state_dir: &Utf8PathBuf) -> std::io::Result<KeeperCommand> {
+        let mut arguments = vec!["--state-dir".to_owned(), state_dir.to_string()];
+        if let Some(settle) = self.settle {
+            arguments.extend(["--settle".to_owned(), settle.as_secs_f64().to_string()]);
+        }
+        arguments.push("keep".to_owned());
+        Ok(KeeperCommand {
+            program: std::env::current_exe()?,
+            arguments,
+        })
+    }
+}
+
+/// The path with `~` for the caller's home, made absolute.
+fn expand(path: &str) -> Result<Utf8PathBuf, Box<dyn std::error::Error>> {
+    let home = || std::env::var("HOME").map_err(|_| "HOME is not set");
+    let path = match path.strip_prefix('~') {
+        Some("") => Utf8PathBuf::from(home()?),
+        Some(rest) if rest.starts_with('/') => Utf8PathBuf::from(home()? + rest),
+        _ => Utf8PathBuf::from(path),
+    };
+    let absolute = std::path::absolute(&path)?;
+    Ok(Utf8PathBuf::try_from(absolute)?)
+}

@@ -45,6 +45,9 @@ pub struct Opened {
     pub store: StoreId,
     /// The cluster it was asked of, where that is not the configuration's own.
     pub cluster: Option<ClusterName>,
+    /// What was asked of Slurm, in a few words.
+    #[serde(default)]
+    pub asked: String,
     /// How its endpoint is reached.
     pub access: Access,
 }

@@ -155,6 +155,24 @@ const ALONE: [&str; 9] = [
 ];
 
 impl Resources {
+    /// What is asked for in a few words: `batch cpus=2 mem=2G`.
+    pub fn summary(&self) -> String {
+        let named = [
+            ("account", &self.account),
+            ("qos", &self.qos),
+            ("cpus", &self.cpus),
+            ("mem", &self.mem),
+            ("nodes", &self.nodes),
+            ("gres", &self.gres),
+            ("time", &self.time_limit),
+        ];
+        let named = named
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
+        let words: Vec<String> = self.partition.clone().into_iter().chain(named).collect();
+        words.join(" ")
+    }
+
     /// The options for sbatch, in the form `--option=value`.
     ///
     /// # Errors

@@ -69,6 +69,7 @@ impl Order {
             uid,
             store: store.id().clone(),
             cluster: self.cluster.clone(),
+            asked: self.resources.summary(),
             access: self.access.clone(),
         }
     }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::command::QUERY_LIMIT;
 use crate::driver::Leases;
 use crate::driver::clock::{Deadline, now};
 use crate::driver::drive::{Drive, Driven};
 use crate::driver::status::StatusError;
 use crate::driver::store::{Held, StoreError, Tombstone};
 use crate::driver::watch::{Files, Watch};
-use crate::evidence::Over;
+use crate::evidence::{self, Over, Search};
 use crate::id::{JobRef, LeaseId};
 use crate::record::ReleaseCause;
 
@@ -89,6 +90,21 @@ impl Leases {
             Err(StatusError::Store(error)) => return Err(error.into()),
         };
         self.end(held, ReleaseCause::Asked, RELEASE_LIMIT)
+    }
+
+    /// Ends a lease of which nothing is recorded here, if its comment is on a job in the queue.
+    /// `None` where the controller shows no such job.
+    ///
+    /// # Errors
+    /// When Slurm does not answer, or the end of such a job could not be proven.
+    pub fn release_unrecorded(&self, lease: &LeaseId) -> Result<Option<Released>, ReleaseError> {
+        let held = self.rebuild(self.store.dir(lease), None);
+        let snapshot = self.slurm.snapshot(None, now(), QUERY_LIMIT);
+        match evidence::search(&held.lease.claim(), None, &snapshot.queue) {
+            Search::Found(_) => self.end(held, ReleaseCause::Asked, RELEASE_LIMIT).map(Some),
+            Search::Clean => Ok(None),
+            Search::Unknown(why) => Err(unproven(&held, why.to_string(), false)),
+        }
     }
 
     /// Ends a lease that is held.

@@ -108,6 +108,7 @@ impl Leases {
             uid: self.slurm.uid(),
             store: self.store.id().clone(),
             cluster: None,
+            asked: String::new(),
             access: Access::default(),
         };
         Held::lost(dir, opened, now, self.policy)

@@ -1,0 +1,335 @@
+//! The seven operations, each mapped onto the library.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use jiff::{SignedDuration, Timestamp};
+use slurm_lease::driver::{
+    Known, Leases, Lifetime, Order, Ready, ReleaseError, Released, Runner, StatusError, View, Watch,
+};
+use slurm_lease::{Endpoint, JobName, LeaseId};
+
+use crate::Arguments;
+use crate::answer::{Answer, Lease, Ssh};
+use crate::config::Config;
+use crate::progress::Progress;
+use crate::proxy;
+use crate::request::Request;
+use crate::select::{SelectError, cloud_id, select};
+use crate::words;
+
+/// The lease of a check-up, which is never submitted.
+const CHECKED: &str = "cbx_000000000000";
+
+/// Does what is asked; a failure is an answer too.
+pub(crate) fn perform(arguments: &Arguments, request: &Request) -> Answer {
+    let operation = match request.operation.as_str() {
+        "doctor" => doctor,
+        "acquire" => acquire,
+        "resolve" => resolve,
+        "list" => list,
+        "release" => release,
+        "touch" => touch,
+        "cleanup" => cleanup,
+        "" => return Answer::error("the request names no operation"),
+        other => {
+            let other: String = other.chars().filter(|c| !c.is_control()).take(80).collect();
+            return Answer::error(&format!("there is no operation {other:?}"));
+        }
+    };
+    operation(arguments, request).unwrap_or_else(|error| Answer::error(&error.to_string()))
+}
+
+type Answered = Result<Answer, Box<dyn std::error::Error>>;
+
+fn doctor(arguments: &Arguments, request: &Request) -> Answered {
+    let config = Config::read(&request.config)?;
+    let order = order(
+        arguments,
+        config,
+        CHECKED.parse()?,
+        "doctor",
+        CHECKED.parse()?,
+        false,
+    );
+    let found = arguments.leases()?.check_up(&order);
+    if found.faults.is_empty() {
+        Ok(Answer::message(format!(
+            "leases can be had: {}",
+            found.facts.join("; ")
+        )))
+    } else {
+        Err(found.faults.join("\n").into())
+    }
+}
+
+fn acquire(arguments: &Arguments, request: &Request) -> Answered {
+    let desired = &request.desired;
+    let lease: LeaseId = desired.lease_id.parse()?;
+    let name: JobName = desired.name.parse()?;
+    if desired.slug.is_empty() {
+        return Err("desired.slug is missing".into());
+    }
+    let config = Config::read(&request.config)?;
+    let order = order(
+        arguments,
+        config,
+        lease.clone(),
+        &desired.slug,
+        name,
+        request.keep,
+    );
+    let leases = arguments.leases()?;
+    let watch = Watch::nothing().signals()?.peer(io::stdout())?;
+    let mut progress = Progress::new();
+    let ready = leases.acquire(&order, &watch, &mut |lease| progress.tell(lease))?;
+    progress.say(&format!(
+        "ready: {}:{}",
+        ready.endpoint.host, ready.endpoint.port
+    ));
+    let view = leases.status(&lease)?;
+    Ok(Answer::lease(handed_out(&view, &ready)?))
+}
+
+/// The lease as it is handed out: its endpoint was just seen to answer.
+fn handed_out(view: &View, ready: &Ready) -> Result<Lease, String> {
+    let mut lease = describe(view);
+    lease.ssh = Some(ssh(view, &ready.endpoint)?);
+    lease.labels.insert("state", "ready".to_owned());
+    Ok(lease)
+}
+
+fn order(
+    arguments: &Arguments,
+    config: Config,
+    lease: LeaseId,
+    slug: &str,
+    name: JobName,
+    keep: bool,
+) -> Order {
+    let script = config
+        .runner_script
+        .or_else(|| arguments.runner_script.clone());
+    Order {
+        lease,
+        slug: slug.to_owned(),
+        name,
+        cluster: config.cluster,
+        resources: config.resources,
+        access: config.access,
+        runner: script.map_or(Runner::Bundled, Runner::Script),
+        work_root: config.work_root,
+        ssh_user: config.ssh_user,
+        ready_check: config.ready_check,
+        exported: config.exported,
+        time_limit: config.acquire_timeout,
+        keep,
+        unclaimed_grace: config.unclaimed_grace,
+        idle: config.idle,
+        time_to_live: config.time_to_live,
+    }
+}
+
+fn resolve(arguments: &Arguments, request: &Request) -> Answered {
+    let leases = arguments.leases()?;
+    let known = select(&leases, request)?;
+    if request.release_only {
+        return Ok(Answer::lease(named(&known)));
+    }
+    if known.released {
+        return Err(format!("lease {} was released; acquire a new one", known.lease).into());
+    }
+    let view = leases.status(&known.lease)?;
+    match view.ready.clone() {
+        Some(endpoint) => {
+            let mut lease = describe(&view);
+            lease.ssh = Some(ssh(&view, &endpoint)?);
+            Ok(Answer::lease(lease))
+        }
+        None => Err(words::not_ready(&view, Timestamp::now()).into()),
+    }
+}
+
+fn list(arguments: &Arguments, _: &Request) -> Answered {
+    let views = arguments.leases()?.list()?;
+    Ok(Answer::leases(views.iter().map(describe).collect()))
+}
+
+fn release(arguments: &Arguments, request: &Request) -> Answered {
+    let leases = arguments.leases()?;
+    let known = match select(&leases, request) {
+        Ok(known) => known,
+        Err(SelectError::Unknown(_)) => return release_unknown(&leases, request),
+        Err(error) => return Err(error.into()),
+    };
+    if known.released {
+        return Ok(Answer::released(
+            named(&known),
+            format!("lease {} was released already", known.lease),
+        ));
+    }
+    let released = match leases.release(&known.lease) {
+        Err(ReleaseError::NoSuchLease(_)) => None,
+        other => Some(other?),
+    };
+    let message = match &released {
+        Some(Released::Over(tombstone)) => format!("released: {}", tombstone.proof),
+        Some(Released::Ending(job)) => format!(
+            "released: job {job} is ending and cannot come back; it is listed until its last processes are gone"
+        ),
+        None => "released by another process".to_owned(),
+    };
+    let known = Known {
+        released: true,
+        ..known
+    };
+    Ok(Answer::released(named(&known), message))
+}
+
+/// A lease of which nothing is recorded: released long ago, never submitted, or the whole record
+/// is lost and only its job is left.
+fn release_unknown(leases: &Leases, request: &Request) -> Answered {
+    let given = [
+        &request.lease.lease_id,
+        &request.desired.lease_id,
+        &request.expected.lease_id,
+        &request.id,
+    ];
+    let ids = given.into_iter().filter(|id| !id.is_empty());
+    let Some(lease) = ids.filter_map(|id| id.parse::<LeaseId>().ok()).next() else {
+        return Ok(Answer::message(
+            "nothing is known of such a lease, so there is nothing to release",
+        ));
+    };
+    match leases.release_unrecorded(&lease)? {
+        Some(_) => Ok(Answer::message(format!(
+            "released: lease {lease} had a job but no record"
+        ))),
+        None => Ok(Answer::message(format!(
+            "nothing is known of lease {lease}, and Slurm shows no job of it"
+        ))),
+    }
+}
+
+fn touch(arguments: &Arguments, request: &Request) -> Answered {
+    let leases = arguments.leases()?;
+    let known = select(&leases, request)?;
+    if known.released {
+        return Err(format!("lease {} was released", known.lease).into());
+    }
+    match leases.touch(&known.lease, lifetime(&request.lease.labels)) {
+        Err(StatusError::NoSuchLease(lease)) => Err(format!("lease {lease} was released").into()),
+        other => Ok(other.map(|()| Answer::done())?),
+    }
+}
+
+/// The client's limits, as its labels give them. Its `expires_at` moves with every touch and is
+/// from before this one, so the time to live is counted from the creation.
+fn lifetime(labels: &BTreeMap<String, String>) -> Lifetime {
+    let number = |name: &str| {
+        labels
+            .get(name)?
+            .parse::<i64>()
+            .ok()
+            .filter(|&number| number > 0)
+    };
+    let expires = number("created_at")
+        .zip(number("ttl_secs"))
+        .and_then(|(created, ttl)| {
+            let created = Timestamp::from_second(created).ok()?;
+            created.checked_add(SignedDuration::from_secs(ttl)).ok()
+        });
+    Lifetime {
+        idle_seconds: number("idle_timeout_secs").and_then(|seconds| seconds.try_into().ok()),
+        expires,
+    }
+}
+
+fn cleanup(arguments: &Arguments, request: &Request) -> Answered {
+    let cleaned = arguments.leases()?.cleanup(request.dry_run)?;
+    let verb = if request.dry_run {
+        "would remove"
+    } else {
+        "removed"
+    };
+    let mut lines = vec![format!(
+        "{verb} {} leases that are over",
+        cleaned.removed.len()
+    )];
+    lines.extend(
+        cleaned
+            .removed
+            .iter()
+            .map(|lease| format!("{verb} {lease}")),
+    );
+    lines.extend(
+        cleaned
+            .kept
+            .iter()
+            .map(|(lease, why)| format!("kept {lease}: {why}")),
+    );
+    Ok(Answer::message(lines.join("\n")))
+}
+
+/// What a lease is called, and no more: nothing is asked of Slurm.
+fn named(known: &Known) -> Lease {
+    let state = if known.released { "released" } else { "leased" };
+    let mut labels = BTreeMap::from([("state", state.to_owned())]);
+    labels.extend(known.job.clone().map(|job| ("slurmJobId", job)));
+    Lease {
+        lease_id: known.lease.to_string(),
+        slug: known.slug.clone(),
+        name: known.name.clone(),
+        cloud_id: cloud_id(known),
+        status: state.to_owned(),
+        server_type: "slurm".to_owned(),
+        labels,
+        ssh: None,
+    }
+}
+
+/// A row of the list.
+fn describe(view: &View) -> Lease {
+    let opened = view.lease.opened();
+    let job = view.lease.job().map(ToString::to_string);
+    let known = Known {
+        lease: opened.lease.clone(),
+        slug: opened.slug.clone(),
+        name: opened.name.to_string(),
+        job,
+        released: false,
+    };
+    let mut lease = named(&known);
+    lease.status = words::status(&view.lease, view.lost, Timestamp::now());
+    if !opened.asked.is_empty() {
+        lease.server_type = format!("slurm {}", opened.asked);
+    }
+    lease.labels.insert("state", words::label(view).to_owned());
+    if let Some(seen) = view.lease.sighting() {
+        lease.labels.insert("slurmState", seen.state.to_string());
+        lease
+            .labels
+            .extend(seen.nodes.clone().map(|nodes| ("slurmNodes", nodes)));
+    }
+    // A row without a way in is still a row.
+    lease.ssh = view
+        .ready
+        .as_ref()
+        .and_then(|endpoint| ssh(view, endpoint).ok());
+    lease
+}
+
+fn ssh(view: &View, endpoint: &Endpoint) -> Result<Ssh, String> {
+    let port = endpoint.port.to_string();
+    let proxy_command = proxy::command(view, endpoint)?;
+    Ok(Ssh {
+        user: endpoint.user.clone(),
+        host: endpoint.host.clone(),
+        fallback_ports: vec![port.clone()],
+        port,
+        key: view.key().into(),
+        ready_check: endpoint.ready_check.clone(),
+        ssh_config_proxy: proxy_command.is_some(),
+        proxy_command,
+    })
+}

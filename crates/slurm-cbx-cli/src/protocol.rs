@@ -1,0 +1,59 @@
+//! One request in, one answer out, whatever happens.
+
+use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use crate::Arguments;
+use crate::answer::Answer;
+use crate::operations;
+use crate::request::Request;
+
+/// The most that is read of a request; the client's are a few kilobytes.
+const REQUEST_LIMIT: u64 = 4 << 20;
+/// The most that an answer may be long: the client kills an adapter that writes more than 1 MiB.
+const ANSWER_LIMIT: usize = 1 << 20;
+
+/// Answers the request on stdin. A failure of the operation is part of the answer; the exit
+/// status is nonzero only where no answer could be written.
+pub(crate) fn serve(arguments: &Arguments) -> ExitCode {
+    // A panic is answered like any other failure; what it says goes to whoever runs us.
+    std::panic::set_hook(Box::new(|panic| {
+        drop(writeln!(io::stderr(), "slurm-cbx: {panic}"));
+    }));
+    let answer = catch_unwind(AssertUnwindSafe(|| answer(arguments))).unwrap_or_else(|_| {
+        Answer::error(
+            "internal error: this is a bug in slurm-cbx; the lease, if there is one, is kept",
+        )
+    });
+    let mut line = answer.to_line();
+    if line.len() > ANSWER_LIMIT {
+        line = answer.without_optional().to_line();
+    }
+    if line.len() > ANSWER_LIMIT {
+        let bytes = line.len();
+        line = Answer::error(&format!("the answer would be {bytes} bytes long, and the client reads 1 MiB at most: release leases that are no longer used")).to_line();
+    }
+    let mut stdout = io::stdout();
+    match stdout
+        .write_all(line.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn answer(arguments: &Arguments) -> Answer {
+    let mut bytes = Vec::new();
+    if let Err(error) = io::stdin().take(REQUEST_LIMIT + 1).read_to_end(&mut bytes) {
+        return Answer::error(&format!("cannot read the request: {error}"));
+    }
+    if bytes.len() as u64 > REQUEST_LIMIT {
+        return Answer::error("the request is longer than 4 MiB");
+    }
+    match Request::parse(&bytes) {
+        Ok(request) => operations::perform(arguments, &request),
+        Err(error) => Answer::error(&error.to_string()),
+    }
+}

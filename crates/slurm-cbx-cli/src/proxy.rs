@@ -1,0 +1,112 @@
+//! The command by which ssh reaches an endpoint that it can't connect to.
+
+use slurm_lease::driver::View;
+use slurm_lease::{Access, Endpoint};
+
+/// What may stand in braces in a `proxyCommand`.
+const PLACEHOLDERS: [&str; 9] = [
+    "host",
+    "port",
+    "user",
+    "loginHost",
+    "loginUser",
+    "leaseId",
+    "slug",
+    "name",
+    "jobId",
+];
+
+/// Whether the text can be a `proxyCommand`: one line, no single quote (rsync's `-e` is put in
+/// single quotes by the client), and every placeholder known.
+pub(crate) fn is_template(text: &str) -> bool {
+    let plain = !text.contains(|c: char| c.is_control() || c == '\'');
+    let known = text.split('{').skip(1).all(|part| {
+        part.split_once('}')
+            .is_some_and(|(name, _)| PLACEHOLDERS.contains(&name))
+    });
+    plain && known && text.len() <= 4096
+}
+
+/// The `ProxyCommand` of a lease, if it has one.
+///
+/// # Errors
+/// Names the value that holds more than letters, digits and `. _ - @ + ; /`, and so could become
+/// a word of its own in a shell.
+pub(crate) fn command(view: &View, endpoint: &Endpoint) -> Result<Option<String>, String> {
+    let opened = view.lease.opened();
+    let access = &opened.access;
+    if let Some(template) = &access.proxy_command {
+        let job = view
+            .lease
+            .job()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let (host, user) = login(access);
+        let values = [
+            endpoint.host.clone(),
+            endpoint.port.to_string(),
+            endpoint.user.clone(),
+            host,
+            user,
+            opened.lease.to_string(),
+            opened.slug.clone(),
+            opened.name.to_string(),
+            // A semicolon would end the command.
+            job.split(';').next().unwrap_or_default().to_owned(),
+        ];
+        return fill(template, &values).map(Some);
+    }
+    Ok(access.login.as_ref().map(|login| {
+        let user = login.user.as_ref().map(|user| format!("{user}@"));
+        format!("ssh -W %h:%p {}{}", user.unwrap_or_default(), login.host)
+    }))
+}
+
+fn login(access: &Access) -> (String, String) {
+    let login = access.login.clone();
+    login.map_or_else(Default::default, |login| {
+        (login.host, login.user.unwrap_or_default())
+    })
+}
+
+fn fill(template: &str, values: &[String; 9]) -> Result<String, String> {
+    let mut command = template.to_owned();
+    for (name, value) in PLACEHOLDERS.iter().zip(values) {
+        let placeholder = format!("{{{name}}}");
+        if !command.contains(&placeholder) {
+            continue;
+        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte);
+        if value.is_empty() || value.starts_with('-') || !value.bytes().all(plain) {
+            return Err(format!(
+                "the {name} {value:?} cannot be put into proxyCommand"
+            ));
+        }
+        command = command.replace(&placeholder, value);
+    }
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_have_known_placeholders_and_no_quotes() {
+        assert!(is_template("ssh -W {host}:{port} {loginUser}@{loginHost}"));
+        for bad in ["ssh '{host}'", "ssh {hots}", "ssh {host", "ssh {host}\nrm"] {
+            assert!(!is_template(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_value_becomes_a_word_of_its_own() {
+        let mut values: [String; 9] = Default::default();
+        values[0] = "n1".to_owned();
+        assert_eq!(fill("nc {host} 22", &values).unwrap(), "nc n1 22");
+        for bad in ["", "n1;rm", "-x", "a b", "$(id)", "`id`"] {
+            values[0] = bad.to_owned();
+            assert!(fill("nc {host} 22", &values).is_err(), "{bad}");
+        }
+    }
+}

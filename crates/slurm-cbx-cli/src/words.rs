@@ -1,0 +1,170 @@
+//! What a lease is like, in words for the person who asked.
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
+use slurm_lease::driver::View;
+use slurm_lease::evidence::Sighting;
+use slurm_lease::{JobState, Lease, Meaning};
+
+/// One line for a column: `PENDING (Resources), starts ~14:05`.
+pub(crate) fn status(lease: &Lease, lost: bool, now: Timestamp) -> String {
+    if lost {
+        return match lease.sighting() {
+            Some(seen) => format!("{}, but its record here is lost", describe(seen, now)),
+            None => "unknown: its record here is lost".to_owned(),
+        };
+    }
+    if let Some(ended) = over(lease) {
+        return ended;
+    }
+    if let Some((since, why)) = lease.unknown() {
+        return format!("unknown: {} since {}", why.summary(), clock(*since));
+    }
+    let known = match (lease.sighting(), lease.unanswered()) {
+        _ if lease.is_missing() => "unknown: Slurm does not show the job just now".to_owned(),
+        (Some(seen), _) => describe(seen, now),
+        (None, Some((since, _))) => format!("submission unanswered since {}", clock(since)),
+        (None, None) => "submitted".to_owned(),
+    };
+    match lease.wish() {
+        Some(_) if lease.ending().is_some() => {
+            let nodes = lease.sighting().and_then(|seen| seen.nodes.clone());
+            format!("ending (COMPLETING{})", on(nodes.as_deref()))
+        }
+        Some((since, _)) => format!("being released since {}: {known}", clock(since)),
+        None => known,
+    }
+}
+
+/// How a lease is over, if it is.
+fn over(lease: &Lease) -> Option<String> {
+    if !lease.is_vacant() {
+        return None;
+    }
+    let state = lease.sighting().map(|seen| (&seen.state, seen.exit));
+    let state = state.or_else(|| lease.accounted().map(|(state, exit)| (state, *exit)));
+    Some(match (state, lease.refusal()) {
+        (Some((state, Some((code, _)))), _) if code != 0 => {
+            format!("ended ({state}, exit code {code})")
+        }
+        (Some((state, _)), _) if state.meaning() == Meaning::Finished => format!("ended ({state})"),
+        (_, Some(said)) => format!("refused: {said}"),
+        _ => "ended".to_owned(),
+    })
+}
+
+fn describe(seen: &Sighting, now: Timestamp) -> String {
+    let nodes = on(seen.nodes.as_deref());
+    match seen.state.meaning() {
+        Meaning::Queued => {
+            let reason = if seen.reason.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", seen.reason)
+            };
+            let starts = seen.started.filter(|start| *start > now);
+            let starts = starts.map(|start| format!(", starts ~{}", clock(start)));
+            format!("{}{reason}{}", seen.state, starts.unwrap_or_default())
+        }
+        Meaning::Live => {
+            let left = seen.ends.map(|ends| ends.duration_since(now).as_secs());
+            let left = left.filter(|&left| left > 0 && seen.state == JobState::Running);
+            let left = left.map(|left| format!(", {} left", duration(left)));
+            format!("{}{nodes}{}", seen.state, left.unwrap_or_default())
+        }
+        Meaning::Finished => match seen.exit {
+            Some((code, _)) if code != 0 => format!("{}, exit code {code}", seen.state),
+            _ => seen.state.to_string(),
+        },
+        Meaning::Starting | Meaning::Finishing | Meaning::Unknown => {
+            format!("{}{nodes}", seen.state)
+        }
+    }
+}
+
+fn on(nodes: Option<&str>) -> String {
+    nodes.map_or_else(String::new, |nodes| format!(" on {nodes}"))
+}
+
+/// `3:58:12`, or `2-03:58:12` from a day up, as Slurm writes it.
+fn duration(seconds: i64) -> String {
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    match days {
+        0 => format!("{hours}:{minutes:02}:{seconds:02}"),
+        _ => format!("{days}-{hours:02}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+/// The time of day, in the reader's time zone; with the date if that is not today.
+pub(crate) fn clock(at: Timestamp) -> String {
+    let zone = TimeZone::system();
+    let at = ZonedDateTime::new(at, zone.clone());
+    let today = ZonedDateTime::new(Timestamp::now(), zone).date();
+    let form = if at.date() == today {
+        "%H:%M"
+    } else {
+        "%Y-%m-%d %H:%M"
+    };
+    at.strftime(form).to_string()
+}
+
+/// Why a lease can't be used now, and what to do.
+pub(crate) fn not_ready(view: &View, now: Timestamp) -> String {
+    let lease = &view.lease;
+    let id = &lease.opened().lease;
+    let job = lease
+        .job()
+        .map_or_else(|| "its job".to_owned(), |job| format!("job {job}"));
+    if let Some(ended) = view.ended() {
+        return format!(
+            "lease {id} cannot be used any more: {ended}\nrelease it and acquire a new one"
+        );
+    }
+    if lease.over().is_some() {
+        let how = status(lease, view.lost, now);
+        return format!("lease {id} has no job: {how}; release it and acquire a new one");
+    }
+    if lease.wish().is_some() {
+        return format!("lease {id} is {}", status(lease, view.lost, now));
+    }
+    if let Some((since, why)) = lease.unknown() {
+        let since = clock(*since);
+        let last = lease
+            .sighting()
+            .map(|seen| format!("; it was last seen {}", describe(seen, now)));
+        let last = last.unwrap_or_default();
+        return format!(
+            "the state of lease {id} ({job}) is unknown since {since}: {why}{last}; nothing is lost: ask again"
+        );
+    }
+    let state = status(lease, view.lost, now);
+    match lease.sighting().map(|seen| seen.state.meaning()) {
+        Some(Meaning::Queued | Meaning::Starting) => {
+            format!(
+                "lease {id} is queued: {job} is {state}; ask again later, or release it to leave the queue"
+            )
+        }
+        Some(Meaning::Live) => {
+            format!(
+                "lease {id} is not ready: {job} is {state}, but its sshd does not answer yet; ask again in a moment"
+            )
+        }
+        _ => format!("lease {id} is not ready: {job} is {state}"),
+    }
+}
+
+/// The state by which the client decides whether a lease can be used.
+pub(crate) fn label(view: &View) -> &'static str {
+    let lease = &view.lease;
+    if view.ready.is_some() {
+        return "ready";
+    }
+    match lease.sighting().map(|seen| seen.state.meaning()) {
+        _ if lease.over().is_some() => "terminated",
+        _ if lease.wish().is_some() => "deleting",
+        _ if lease.unknown().is_some() || lease.is_missing() || view.lost => "unknown",
+        Some(Meaning::Finishing | Meaning::Finished) => "deleting",
+        _ => "provisioning",
+    }
+}
