@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         insta::assert_snapshot!(read(json!({"partion": "batch"})).unwrap_err(), @r#"external.config has no key "partion"; did you mean partition?"#);
-        insta::assert_snapshot!(read(json!({"zzz": 1})).unwrap_err(), @r#"external.config has no key "zzz""#);
+        insta::assert_snapshot!(read(json!({"zebrafish": 1})).unwrap_err(), @r#"external.config has no key "zebrafish""#);
         insta::assert_snapshot!(read(json!({"cpus": "two"})).unwrap_err(), @r#"external.config.cpus is "two", but must be a whole number from 1 up"#);
         insta::assert_snapshot!(read(json!({"cpus": [2]})).unwrap_err(), @"external.config.cpus is [2], but must be a text");
         insta::assert_snapshot!(read(json!({"acquireTimeoutSeconds": -1})).unwrap_err(), @"external.config.acquireTimeoutSeconds is -1, but must be a whole number of seconds from 1 to 31536000");
