@@ -2,13 +2,14 @@
 # Everything that a cluster's directory holds before its first daemon starts.
 # Its functions work on the variables that `up` sets.
 : "${dir=}" "${root=}" "${generation=}" "${accounting=}" "${clusters=}" "${cluster_name=}" "${port_base=}"
-: "${suffixes=}" "${extra_conf=}"
+: "${suffixes=}" "${extra_conf=}" "${extra_files=}"
 
 # Lays out the directory, the configurations and one start script per daemon.
 layout() {
     mkdir -p "$dir"/{bin,daemons,log,pids,munge}
     printf '%s\n' "$root" >"$dir/root"
     make_munge_key
+    write_hosts
     write_enter
     write_daemon munged /usr/sbin/munged --foreground --force \
         --key-file="$dir/munge/key" --socket="$dir/munge/socket" \
@@ -34,10 +35,25 @@ make_munge_key() {
     chmod 755 "$dir/munge"
 }
 
+# Slurm's daemons listen on every address, or on the one that the host's name
+# stands for; in their name space that is loopback.
+write_hosts() {
+    local name
+    {
+        printf '127.0.0.1 localhost'
+        for name in "$(hostname)" "$(hostname -s)"; do
+            printf ' %s' "$name"
+        done
+        printf '\n'
+        grep -vwF -e "$(hostname -s)" /etc/hosts || true
+    } >"$dir/hosts"
+}
+
 layout_cluster() {
     local suffix=$1 port=$2 home=$dir${1:+/${1#.}} node
-    mkdir -p "$home"/{state,spool}
+    mkdir -p "$home"/{state,spool/n1,spool/n2}
     write_slurm_conf "$home" "${suffix#.}" "$port"
+    [ ${#extra_files[@]} = 0 ] || cp -- "${extra_files[@]}" "$home/"
     # Slurm 23 and later insist on a cgroup plugin unless told otherwise.
     case $generation in
         20.11 | 22.05) ;;
@@ -94,6 +110,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 DefMemPerCPU=100
 SlurmdParameters=config_overrides
+CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 ReturnToService=2
 KillWait=5
 MinJobAge=300
@@ -135,6 +152,7 @@ layout_accounting() {
 DbdHost=localhost
 DbdAddr=127.0.0.1
 DbdPort=$((port_base + 19))
+CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 AuthType=auth/munge
 AuthInfo=socket=$dir/munge/socket
 SlurmUser=root
@@ -163,7 +181,7 @@ CONF
 write_slurm_daemon() {
     local name=$1 home=$2 program=$3
     shift 3
-    write_daemon "$name" ${root:+unshare --mount --propagation private "$dir/daemons/.enter" "$root"} \
+    write_daemon "$name" unshare --mount --propagation slave "$dir/daemons/.enter" \
         env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin \
         SLURM_CLUSTER_DIR="$dir/" SLURM_CONF="$home/slurm.conf" \
         MYSQL_UNIX_PORT="$dir/accounting/mysql.sock" "/usr/sbin/$program" "$@"
@@ -181,18 +199,19 @@ write_daemon() {
     chmod 755 "$dir/daemons/$name"
 }
 
-# Enters a root inside a mount namespace of its own, so that no mount outlives
-# the daemon and its jobs.
+# Runs a daemon in a mount namespace of its own, so that no mount outlives it and
+# its jobs: with the hosts file above and, where there is one, inside the root.
 write_enter() {
     cat >"$dir/daemons/.enter" <<ENTER
 #!/bin/sh
 set -e
-root=\$1
-shift
+mount --bind "$dir/hosts" /etc/hosts
+root=$root
+[ -n "\$root" ] || exec "\$@"
 for place in proc sys dev tmp home root; do
     mount --rbind "/\$place" "\$root/\$place"
 done
-mount --bind /etc "\$root/host-etc"
+mount --rbind /etc "\$root/host-etc"
 case $dir in
     /tmp/* | /home/* | /root/*) ;;
     *)

@@ -12,13 +12,20 @@ start_daemons() {
         setsid "$dir/daemons/$name" </dev/null >>"$dir/log/$name.out" 2>&1 &
         pid=$!
         printf '%s\n' "$pid" >"$dir/pids/$name.pid"
-        until_true 60 "$name to answer" daemon_answers "$dir" "$name"
+        until_true 60 "$name to answer" daemon_has_settled "$dir" "$name"
+        ! process_is_gone "$pid" || die "$name ended at once; see $dir/log"
     done
 }
 
+# It answers, or it never will.
+daemon_has_settled() {
+    daemon_answers "$1" "$2" || process_is_gone "$(cat "$1/pids/$2.pid")"
+}
+
 daemon_answers() {
-    local dir=$1 name=$2 conf=$1/slurm.conf
+    local dir=$1 name=$2 conf=$1/slurm.conf pid
     daemon_is_alive "$dir" "$name" || return 1
+    pid=$(cat "$dir/pids/$name.pid")
     case $name in
         *.*) conf=$dir/${name##*.}/slurm.conf ;;
     esac
@@ -27,8 +34,13 @@ daemon_answers() {
         mariadbd) mariadb-admin --no-defaults --user=root --socket="$dir/accounting/mysql.sock" ping ;;
         slurmdbd) SLURM_CONF=$conf "$dir/bin/sacctmgr" -n list cluster ;;
         slurmctld*) SLURM_CONF=$conf "$dir/bin/scontrol" ping | grep -q UP ;;
-        slurmd*) true ;;
+        slurmd-*) daemon_listens "$pid" ;;
     esac
+}
+
+# A slurmd has nothing to be asked; it listens once it has registered.
+daemon_listens() {
+    ss -Hltnp | grep -q "pid=$1,"
 }
 
 # A number in a pid file may since be another process's: it counts only while

@@ -34,7 +34,7 @@ slurm_generation() {
 }
 
 install_host_packages() {
-    local wanted="munge openssh-server openssh-client rsync util-linux" missing=() package
+    local wanted="munge openssh-server openssh-client rsync util-linux iproute2 procps" missing=() package
     # Only Debian bookworm carries the generation that can run without a root.
     if [ "$(host_release)" = bookworm ]; then
         wanted="$wanted slurmctld slurmd slurm-client slurmdbd"
