@@ -144,6 +144,7 @@ fn resolve(arguments: &Arguments, request: &Request) -> Answered {
         Some(endpoint) => {
             let mut lease = describe(&view);
             lease.ssh = Some(ssh(&view, &endpoint)?);
+            leases.claim(&view)?;
             Ok(Answer::lease(lease))
         }
         None => Err(words::not_ready(&view, Timestamp::now()).into()),

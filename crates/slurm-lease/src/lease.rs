@@ -545,6 +545,14 @@ impl Lease {
         matches!(last, Some(Observation::NotVisible(_)))
     }
 
+    /// Whether it may have a job that this process has not got to ask for.
+    pub fn is_unseen(&self) -> bool {
+        self.state.over().is_none()
+            && self.seen_at.is_none()
+            && self.unknown.is_none()
+            && !self.is_missing()
+    }
+
     /// Its job, once that is known.
     pub fn job(&self) -> Option<&JobRef> {
         self.state.evidence().map(Evidence::job)

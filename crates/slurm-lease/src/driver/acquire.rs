@@ -139,6 +139,7 @@ impl Leases {
         progress: &mut dyn FnMut(&Lease),
     ) -> Result<Ready, AcquireError> {
         order.resources.options()?;
+        self.end_abandoned(&order.lease);
         let mut held = self.begin(order)?;
         self.prepare(&mut held, order)?;
         let grace = if order.keep {
@@ -348,12 +349,12 @@ impl Acquiring<'_> {
             }
             Halt::Over => Err(self.over()),
             Halt::Unavailable(why) => {
-                drop(self.take_back(ReleaseCause::Failed));
+                self.discard();
                 Err(AcquireError::Unavailable(why))
             }
             Halt::NotRecorded => {
                 let source = std::io::Error::other(self.not_recorded());
-                drop(self.take_back(ReleaseCause::Failed));
+                self.discard();
                 Err(StoreError::Io(source).into())
             }
             Halt::TimedOut => Err(self.time_out()),
@@ -383,12 +384,24 @@ impl Acquiring<'_> {
         let refusal = lease.refusal().map(str::to_owned);
         let ended = Ended::of(lease, self.drive.held.dir());
         let id = self.order.lease.clone();
-        // Where the record can't be removed, the next cleanup does it.
-        drop(self.take_back(ReleaseCause::Failed));
+        self.discard();
         match (refusal, ended) {
             (Some(said), _) => AcquireError::Refused { said },
             (None, Some(ended)) => AcquireError::Ended(Box::new(ended)),
             (None, None) => AcquireError::Released(id),
+        }
+    }
+
+    /// Removes the record of a lease that has no job, unless another process has found a use for
+    /// it. Where that fails, the next cleanup does it.
+    fn discard(self) {
+        let leases = self.leases;
+        let mut held = self.drive.held;
+        self.presence.end();
+        if held.refresh().is_ok()
+            && let Some(proof) = held.lease.over()
+        {
+            drop(leases.store.remove(held, proof, now()));
         }
     }
 

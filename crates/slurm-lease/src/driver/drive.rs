@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::command::{QUERY_LIMIT, SUBMIT_LIMIT, Submission};
 use crate::driver::Leases;
-use crate::driver::clock::{Deadline, now};
+use crate::driver::clock::{Deadline, now, pause};
 use crate::driver::files::{self, Lock};
 use crate::driver::store::{Held, StoreError};
 use crate::endpoint::{Endpoint, StopMarker};
@@ -19,6 +19,9 @@ use crate::resources::ResourceError;
 
 /// How old a shared picture of the queue may be to say how a job is.
 const GLANCE_AGE: SignedDuration = SignedDuration::from_secs(1);
+
+/// How long to wait for another process to write down what it is about to submit.
+const TURN: Duration = Duration::from_millis(2);
 
 /// How to submit a job for a lease.
 pub(super) type Submit<'a> = dyn Fn(Tag) -> Result<Submission, ResourceError> + 'a;
@@ -111,18 +114,21 @@ impl<'a> Drive<'a> {
             |entry: &crate::record::Entry| matches!(entry.event, Event::SubmissionIntended { .. });
         if self.held.lease.unrecorded().iter().any(intends) {
             // The directory may not be there yet; without it nobody else can be submitting.
-            let lock = self
-                .held
-                .dir()
-                .create()
-                .and_then(|()| self.held.dir().submitting());
-            match lock {
-                Ok(lock) => self.submitting = lock,
-                Err(error) => self.not_recorded = Some(error.into()),
-            }
-            if self.submitting.is_none() {
-                self.held.lease.handle_not_recorded();
-                return;
+            let dir = self.held.dir();
+            match dir.create().and_then(|()| dir.submitting()) {
+                Ok(Some(lock)) => self.submitting = Some(lock),
+                Ok(None) => {
+                    // Another process is submitting: its intention is on disk or about to be, and
+                    // takes the place of ours.
+                    pause(TURN);
+                    drop(self.held.refresh());
+                    return;
+                }
+                Err(error) => {
+                    self.not_recorded = Some(error.into());
+                    self.held.lease.handle_not_recorded();
+                    return;
+                }
             }
         }
         if let Err(error) = self.held.commit() {

@@ -11,7 +11,6 @@ use rustix::fs::FlockOperation;
 use crate::driver::Leases;
 use crate::driver::clock::{Deadline, pause};
 use crate::driver::files::{self, Lock};
-use crate::driver::status::View;
 use crate::driver::store::LeaseDir;
 use crate::id::LeaseId;
 use crate::record::ReleaseCause;
@@ -160,20 +159,19 @@ impl Leases {
         }
         Ok(())
     }
+}
 
-    /// Whether a lease was neither handed out nor is being acquired, and its grace is over.
-    pub(super) fn is_abandoned(&self, view: &View) -> bool {
-        let dir = &view.dir;
-        if view.lost || !is_unclaimed(dir) || is_attended(dir) {
-            return false;
-        }
-        let content = dir.read(ACQUIRING).ok().flatten().unwrap_or_default();
-        let grace = String::from_utf8_lossy(&content)
-            .trim()
-            .parse()
-            .unwrap_or(0);
-        last_sign(dir).is_some_and(|age| age >= Duration::from_secs(grace))
+/// Whether a lease was neither handed out nor is being acquired, and its grace is over.
+pub(super) fn is_abandoned(dir: &LeaseDir) -> bool {
+    if !is_unclaimed(dir) || is_attended(dir) {
+        return false;
     }
+    let content = dir.read(ACQUIRING).ok().flatten().unwrap_or_default();
+    let grace = String::from_utf8_lossy(&content)
+        .trim()
+        .parse()
+        .unwrap_or(0);
+    last_sign(dir).is_some_and(|age| age >= Duration::from_secs(grace))
 }
 
 /// Gives the pipe to the acquire's end back, so that nobody waits for it to close.

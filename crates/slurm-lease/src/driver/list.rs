@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::driver::Leases;
 use crate::driver::clock::{Deadline, now};
+use crate::driver::keeper::is_abandoned;
 use crate::driver::release::Released;
 use crate::driver::status::{StatusError, View};
 use crate::driver::store::{Held, StoreError};
@@ -22,6 +23,8 @@ const LIST_LIMIT: Duration = Duration::from_secs(7);
 const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
 /// How long one lease may take of it.
 const EACH_LIMIT: Duration = Duration::from_secs(20);
+/// How long an acquire may take over the end of somebody else's abandoned lease.
+const ABANDONED_LIMIT: Duration = Duration::from_secs(2);
 /// How old a picture of the queue may be to look for jobs without a record.
 const STRAYS_AGE: SignedDuration = SignedDuration::from_secs(1);
 
@@ -68,7 +71,10 @@ impl Leases {
     pub fn list(&self) -> Result<Vec<View>, ListError> {
         let deadline = Deadline::after(LIST_LIMIT);
         let mut views = Vec::new();
-        for (held, lost) in self.all(deadline)? {
+        for (mut held, lost) in self.all(deadline)? {
+            if !lost && is_abandoned(held.dir()) {
+                held.lease.handle_release(now(), ReleaseCause::Abandoned);
+            }
             let mut view = self.view(held, lost, deadline);
             self.find_stray(&mut view, deadline);
             views.push(view);
@@ -118,7 +124,7 @@ impl Leases {
         for view in self.list()? {
             let lease = view.lease.opened().lease.clone();
             let over = view.lease.over().is_some();
-            let to_end = view.lease.wish().is_some() || self.is_abandoned(&view);
+            let to_end = view.lease.wish().is_some();
             let missing = view.lease.is_missing();
             if dry_run {
                 if over {
@@ -135,6 +141,20 @@ impl Leases {
             self.store.sweep(now())?;
         }
         Ok(cleaned)
+    }
+
+    /// Ends the leases whose acquire died before it answered, where no keeper did. Asks nothing of
+    /// Slurm where there is none.
+    pub(super) fn end_abandoned(&self, except: &LeaseId) {
+        for lease in self.store.leases().unwrap_or_default() {
+            if lease == *except || !is_abandoned(&self.store.dir(&lease)) {
+                continue;
+            }
+            if let Ok((held, false)) = self.hold(&lease) {
+                // Once the wish is on disk, whoever comes next goes on with it.
+                drop(self.end(held, ReleaseCause::Abandoned, ABANDONED_LIMIT));
+            }
+        }
     }
 
     /// Ends one lease, or waits for the proof that its missing job is gone.

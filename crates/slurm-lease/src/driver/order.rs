@@ -114,6 +114,7 @@ impl Order {
             ("CBX_SSH_PUBLIC_KEY_FILE", keys::public(key).to_string()),
             ("CBX_SSH_USER", self.ssh_user.clone()),
             ("CBX_READY_CHECK", self.ready_check.clone()),
+            ("CBX_SESSION_ENV", self.exported.join(" ")),
             ("CBX_NONCE", tag.nonce.to_string()),
             (
                 "CBX_UNCLAIMED_GRACE_SECONDS",

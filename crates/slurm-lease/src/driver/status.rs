@@ -9,15 +9,18 @@ use thiserror::Error;
 
 use crate::driver::Leases;
 use crate::driver::banner;
-use crate::driver::clock::Deadline;
+use crate::driver::clock::{Deadline, now};
 use crate::driver::drive::{Drive, Driven};
 use crate::driver::files;
+use crate::driver::keeper::CLAIMED;
 use crate::driver::keys;
 use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
 use crate::endpoint::{Endpoint, StopMarker};
+use crate::evidence::Observation;
 use crate::id::{JobName, JobRef, LeaseId};
 use crate::job_state::{JobState, Meaning};
 use crate::lease::Lease;
+use crate::parse::{Cause, Unavailable};
 use crate::record::{Access, Opened};
 
 /// How long a status may take: a client that is told nothing for ten seconds gives up.
@@ -85,6 +88,18 @@ impl Leases {
         Ok(view)
     }
 
+    /// Says that the endpoint of a lease was given to a client, so that nobody takes the lease for
+    /// abandoned.
+    ///
+    /// # Errors
+    /// When that can't be written down.
+    pub fn claim(&self, view: &View) -> Result<(), StoreError> {
+        if !view.dir.file(CLAIMED).exists() {
+            view.dir.write(CLAIMED, b"")?;
+        }
+        Ok(())
+    }
+
     /// The record of a lease, made anew where it is lost.
     pub(super) fn hold(&self, lease: &LeaseId) -> Result<(Held, bool), StatusError> {
         let dir = self.store.dir(lease);
@@ -98,7 +113,7 @@ impl Leases {
     /// A lease of whose record nothing is left. What it was called may be lost too; its id finds
     /// its job.
     pub(super) fn rebuild(&self, dir: LeaseDir, called: Option<(String, JobName)>) -> Held {
-        let now = crate::driver::clock::now();
+        let now = now();
         let id = dir.lease();
         let (slug, name) = called.unwrap_or_else(|| (id.to_string(), id.into()));
         let opened = Opened {
@@ -128,6 +143,12 @@ impl Leases {
                 break;
             }
             drive.read_runner_files();
+        }
+        if drive.held.lease.is_unseen() {
+            let cause = Cause::TimedOut;
+            let said = String::new();
+            let unknown = Observation::Unknown(Unavailable { cause, said });
+            drive.held.lease.handle_glance(now(), unknown);
         }
         let ready = drive.held.lease.ready().cloned();
         if let Some(endpoint) = &ready {
