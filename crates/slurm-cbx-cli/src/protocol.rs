@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use slurm_lease::driver::crash_point;
+
 use crate::Arguments;
 use crate::answer::Answer;
 use crate::operations;
@@ -34,12 +36,14 @@ pub(crate) fn serve(arguments: &Arguments) -> ExitCode {
         let bytes = line.len();
         line = Answer::error(&format!("the answer would be {bytes} bytes long, and the client reads 1 MiB at most: release leases that are no longer used")).to_line();
     }
+    crash_point("answer ready");
     let mut stdout = io::stdout();
-    match stdout
-        .write_all(line.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Ok(()) => ExitCode::SUCCESS,
+    let written = stdout.write_all(line.as_bytes());
+    match written.and_then(|()| stdout.flush()) {
+        Ok(()) => {
+            crash_point("answer written");
+            ExitCode::SUCCESS
+        }
         Err(_) => ExitCode::FAILURE,
     }
 }

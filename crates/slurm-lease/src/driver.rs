@@ -5,6 +5,7 @@
 mod acquire;
 mod banner;
 mod clock;
+mod crash;
 mod doctor;
 mod drive;
 mod files;
@@ -25,6 +26,7 @@ use camino::Utf8PathBuf;
 use crate::lease::Policy;
 
 pub use acquire::{AcquireError, Ready};
+pub use crash::crash_point;
 pub use doctor::CheckUp;
 pub use keeper::KeeperCommand;
 pub use list::{Cleaned, Known, ListError};

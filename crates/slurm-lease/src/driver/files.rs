@@ -5,7 +5,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::time::{Duration, Instant};
 
+use crate::driver::crash::crash_point;
 use camino::{Utf8Path, Utf8PathBuf};
+
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 /// The most that is read of any file of ours; a journal of a thousand events takes 200 KiB.
@@ -14,7 +16,10 @@ const READ_LIMIT: u64 = 16 << 20;
 /// Makes a directory that only its owner can enter, unless it is there.
 pub(crate) fn make_private_dir(path: &Utf8Path) -> io::Result<()> {
     match std::fs::DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => sync_parent(path),
+        Ok(()) => {
+            crash_point("directory made");
+            sync_parent(path)
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_private_dir(path),
         Err(error) => Err(named(path, &error)),
     }
@@ -87,7 +92,7 @@ pub(crate) fn open_private(path: &Utf8Path) -> io::Result<File> {
 /// Puts a file there whole: written beside, on disk, then renamed.
 pub(crate) fn write_whole(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let beside = Utf8PathBuf::from(format!("{path}.{}.new", std::process::id()));
-    let written = write_new(&beside, bytes, mode).and_then(|()| std::fs::rename(&beside, path));
+    let written = write_new(&beside, bytes, mode).and_then(|()| rename(&beside, path));
     if let Err(error) = written {
         drop(std::fs::remove_file(&beside));
         return Err(named(path, &error));
@@ -103,8 +108,19 @@ fn write_new(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         .mode(mode)
         .custom_flags(flags(OFlags::NOFOLLOW))
         .open(path)?;
+    crash_point("file made");
     file.write_all(bytes)?;
-    file.sync_all()
+    crash_point("file written");
+    file.sync_all()?;
+    crash_point("file synced");
+    Ok(())
+}
+
+/// Renames a file or a directory.
+pub(crate) fn rename(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    crash_point("renamed");
+    Ok(())
 }
 
 /// Makes the name of a file last, not only what it holds.
@@ -112,6 +128,7 @@ pub(crate) fn sync_parent(path: &Utf8Path) -> io::Result<()> {
     match path.parent() {
         Some(parent) => File::open(parent)
             .and_then(|directory| directory.sync_all())
+            .map(|()| crash_point("directory synced"))
             .map_err(|error| named(parent, &error)),
         None => Ok(()),
     }
@@ -121,7 +138,11 @@ pub(crate) fn sync_parent(path: &Utf8Path) -> io::Result<()> {
 pub(crate) fn remove(path: &Utf8Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, &error)),
-        _ => Ok(()),
+        Err(_) => Ok(()),
+        Ok(()) => {
+            crash_point("file removed");
+            Ok(())
+        }
     }
 }
 

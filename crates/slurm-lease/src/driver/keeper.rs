@@ -10,6 +10,7 @@ use rustix::fs::FlockOperation;
 
 use crate::driver::Leases;
 use crate::driver::clock::{Deadline, pause};
+use crate::driver::crash::{self, crash_point};
 use crate::driver::files::{self, Lock};
 use crate::driver::store::LeaseDir;
 use crate::id::LeaseId;
@@ -98,7 +99,7 @@ impl Presence {
 
 /// Starts a keeper, and returns once it is out of our process group.
 fn start(command: &KeeperCommand, lease: &LeaseId, grace: Duration) -> io::Result<Child> {
-    let mut child = Command::new(&command.program)
+    let mut child = crash::spare(&mut Command::new(&command.program))
         .args(&command.arguments)
         .arg(lease.as_str())
         .arg(grace.as_secs().to_string())
@@ -113,7 +114,10 @@ fn start(command: &KeeperCommand, lease: &LeaseId, grace: Duration) -> io::Resul
         .take()
         .map(|mut stdout| stdout.read_exact(&mut ready));
     match said {
-        Some(Ok(())) => Ok(child),
+        Some(Ok(())) => {
+            crash_point("keeper started");
+            Ok(child)
+        }
         _ => {
             drop(child.stdin.take());
             drop(child.wait());

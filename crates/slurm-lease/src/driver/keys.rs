@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::driver::crash::crash_point;
 use crate::driver::files;
 use crate::driver::store::LeaseDir;
 use crate::endpoint::Endpoint;
@@ -23,8 +24,9 @@ pub(crate) fn ensure(dir: &LeaseDir) -> io::Result<Utf8PathBuf> {
     files::remove(&beside)?;
     files::remove(&public(&beside))?;
     generate(&beside, &format!("slurm-lease {}", dir.lease()))?;
-    std::fs::rename(public(&beside), public(&key))?;
-    std::fs::rename(&beside, &key)?;
+    crash_point("key made");
+    files::rename(&public(&beside), &public(&key))?;
+    files::rename(&beside, &key)?;
     files::sync_parent(&key)?;
     Ok(key)
 }

@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::command::{Answer, Command, Exit, PASSED_THROUGH, PINNED, Program};
+use crate::driver::crash::crash_point;
 
 /// The most of a command's stdout that is kept. 10,000 jobs take about 3 MiB.
 const STDOUT_LIMIT: usize = 64 << 20;
@@ -71,7 +72,12 @@ impl Programs {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         match child.spawn() {
-            Ok(child) => watch(child, command.time_limit),
+            Ok(child) => {
+                crash_point("command started");
+                let answer = watch(child, command.time_limit);
+                crash_point("command answered");
+                answer
+            }
             Err(error) => not_started(command.program, &error),
         }
     }

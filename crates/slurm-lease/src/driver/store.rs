@@ -10,6 +10,7 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::driver::crash::crash_point;
 use crate::driver::files::{self, Lock};
 use crate::evidence::Over;
 use crate::id::{LeaseId, StoreId};
@@ -282,12 +283,13 @@ impl Store {
             .join("jobs")
             .join(format!("{REMOVED}{}", dir.lease));
         drop(std::fs::remove_dir_all(&aside));
-        match std::fs::rename(&dir.path, &aside) {
+        match files::rename(&dir.path, &aside) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other?,
         }
         files::sync_parent(&aside)?;
         drop(std::fs::remove_dir_all(&aside));
+        crash_point("record removed");
         drop(std::fs::remove_file(&dir.lock));
         Ok(())
     }
@@ -538,11 +540,15 @@ impl Held {
         let start = self.on_disk as u64;
         file.set_len(start)?;
         file.seek(SeekFrom::Start(start))?;
-        let written = file.write_all(lines).and_then(|()| file.sync_all());
+        let written = file.write_all(lines).and_then(|()| {
+            crash_point("journal written");
+            file.sync_all()
+        });
         if let Err(error) = written {
             drop(file.set_len(start));
             return Err(io::Error::new(error.kind(), format!("{path}: {error}")).into());
         }
+        crash_point("journal synced");
         if is_new {
             files::sync_parent(&path)?;
         }
@@ -553,7 +559,7 @@ impl Held {
     /// Keeps a journal that can't be read for whoever wants to know why.
     fn put_aside(&self) -> Result<(), StoreError> {
         let from = self.dir.file("journal.jsonl");
-        match std::fs::rename(&from, self.dir.file("journal.unreadable")) {
+        match files::rename(&from, &self.dir.file("journal.unreadable")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }

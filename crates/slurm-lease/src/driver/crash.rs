@@ -1,0 +1,39 @@
+//! Points at which a test kills this process, to see what is left of a lease.
+//!
+//! Each write, sync, rename and spawn of the driver passes one, so a step that is added is a
+//! point that is tested. Without the feature `crash-points` there are none.
+
+/// Passes a point. With `SLURM_LEASE_CRASH_LOG` set, its number and name are appended to that
+/// file; at the number `SLURM_LEASE_CRASH_AT` the process is killed with SIGKILL.
+#[cfg(feature = "crash-points")]
+pub fn crash_point(name: &str) {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static PASSED: AtomicU32 = AtomicU32::new(0);
+    let number = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
+    if let Some(path) = std::env::var_os(LOG) {
+        let log = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path);
+        drop(log.and_then(|mut log| writeln!(log, "{number} {name}")));
+    }
+    if std::env::var(AT).is_ok_and(|at| at == number.to_string()) {
+        let _killed =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    }
+}
+
+/// Passes a point, of which there are none in this build.
+#[cfg(not(feature = "crash-points"))]
+pub fn crash_point(_: &str) {}
+
+/// The variables that say where to be killed; a keeper is not to inherit them.
+const AT: &str = "SLURM_LEASE_CRASH_AT";
+const LOG: &str = "SLURM_LEASE_CRASH_LOG";
+
+/// Takes the variables away from a process that is about to be started.
+pub(crate) fn spare(command: &mut std::process::Command) -> &mut std::process::Command {
+    command.env_remove(AT).env_remove(LOG)
+}
