@@ -61,6 +61,9 @@ const KEYS: [&str; 26] = [
     "unclaimedGraceSeconds",
 ];
 
+/// Variables by which a site sets up the runner; a job gets them without being asked to.
+const RUNNER_SETTINGS: [&str; 4] = ["CBX_SSHD", "CBX_SSH_HOST", "CBX_SSH_LISTEN", "CBX_SSH_PORT"];
+
 /// What the client needs on a node, unless the config says otherwise.
 const READY_CHECK: &str =
     "command -v bash && command -v python3 && command -v git && command -v rsync && command -v tar";
@@ -102,11 +105,7 @@ impl Config {
                 Some(path) => path,
                 None => expand("~/crabbox-slurm-work").unwrap_or_default(),
             },
-            exported: keys.words(
-                "exportEnv",
-                is_variable,
-                "a list of names of environment variables",
-            )?,
+            exported: keys.exported()?,
             acquire_timeout: keys
                 .seconds("acquireTimeoutSeconds")?
                 .unwrap_or(Duration::from_secs(1800)),
@@ -191,10 +190,12 @@ impl Keys<'_> {
     }
 
     fn seconds(&self, key: &'static str) -> Result<Option<Duration>, ConfigError> {
-        let rule = "a whole number of seconds from 1 to 31536000";
+        let rule = "a whole number of seconds up to 31536000";
         let seconds: Option<u64> = self.parsed(key, rule)?;
         match seconds {
-            Some(1..=31_536_000) | None => Ok(seconds.map(Duration::from_secs)),
+            // As with an empty text, the default holds.
+            Some(0) | None => Ok(None),
+            Some(1..=31_536_000) => Ok(seconds.map(Duration::from_secs)),
             Some(_) => Err(self.refused(key, rule)),
         }
     }
@@ -227,6 +228,18 @@ impl Keys<'_> {
             words.iter().map(word).collect::<Option<Vec<String>>>()
         });
         words.ok_or_else(|| self.refused(key, rule))
+    }
+
+    /// What the person names, and the settings of the runner, which are no secrets.
+    fn exported(&self) -> Result<Vec<String>, ConfigError> {
+        let rule = "a list of names of environment variables";
+        let mut names = self.words("exportEnv", is_variable, rule)?;
+        for name in RUNNER_SETTINGS {
+            if std::env::var_os(name).is_some() && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
     }
 
     fn resources(&self) -> Result<Resources, ConfigError> {
@@ -279,11 +292,7 @@ fn is_variable(text: &str) -> bool {
     (1..=128).contains(&text.len())
         && !text.starts_with(|c: char| c.is_ascii_digit())
         && text.bytes().all(plain)
-        && (free
-            || matches!(
-                text,
-                "CBX_SSH_PORT" | "CBX_SSHD" | "CBX_SSH_HOST" | "CBX_SSH_LISTEN"
-            ))
+        && (free || RUNNER_SETTINGS.contains(&text))
 }
 
 fn expand(path: &str) -> Option<Utf8PathBuf> {
@@ -330,7 +339,7 @@ mod tests {
         insta::assert_snapshot!(read(json!({"zebrafish": 1})).unwrap_err(), @r#"external.config has no key "zebrafish""#);
         insta::assert_snapshot!(read(json!({"cpus": "two"})).unwrap_err(), @r#"external.config.cpus is "two", but must be a whole number from 1 up"#);
         insta::assert_snapshot!(read(json!({"cpus": [2]})).unwrap_err(), @"external.config.cpus is [2], but must be a text");
-        insta::assert_snapshot!(read(json!({"acquireTimeoutSeconds": -1})).unwrap_err(), @"external.config.acquireTimeoutSeconds is -1, but must be a whole number of seconds from 1 to 31536000");
+        insta::assert_snapshot!(read(json!({"acquireTimeoutSeconds": -1})).unwrap_err(), @"external.config.acquireTimeoutSeconds is -1, but must be a whole number of seconds up to 31536000");
         insta::assert_snapshot!(read(json!({"sshMode": "vpn"})).unwrap_err(), @r#"external.config.sshMode is "vpn", but must be direct or proxy-through-login"#);
         insta::assert_snapshot!(read(json!({"extraSbatchArgs": ["--wrap=x"]})).unwrap_err(), @r"external.config.extraSbatchArgs: --wrap=x is refused, because it replaces the runner");
         insta::assert_snapshot!(read(json!({"loginHost": "-oProxyCommand=x"})).unwrap_err(), @r#"external.config.loginHost is "-oProxyCommand=x", but must be a host name"#);

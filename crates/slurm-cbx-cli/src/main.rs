@@ -25,8 +25,13 @@ use slurm_lease::{LeaseId, Policy};
 ///
 /// Reads one protocol request as JSON on stdin and writes one answer as JSON on stdout.
 #[derive(Debug, Parser)]
-#[command(name = "slurm-cbx", version)]
+#[command(name = "slurm-cbx", version, infer_long_args = true)]
 struct Arguments {
+    /// Where a Python adapter was the command, its script stands first among the arguments. A
+    /// site that changes only the command leaves it there, and it is passed over.
+    #[arg(hide = true, value_parser = former_adapter)]
+    former_adapter: Option<String>,
+
     /// Where leases are kept: private, and on a file system that the compute nodes share.
     #[arg(long, value_name = "DIR", default_value = "~/.crabbox/slurm")]
     state_dir: String,
@@ -59,6 +64,14 @@ enum Command {
         /// How long somebody may take over an acquire that died, in seconds.
         grace: u64,
     },
+}
+
+fn former_adapter(text: &str) -> Result<String, &'static str> {
+    if text.rsplit('/').next() == Some("slurm-cbx.py") {
+        Ok(text.to_owned())
+    } else {
+        Err("there is no such command")
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -151,9 +151,12 @@ fn resolve(arguments: &Arguments, request: &Request) -> Answered {
     }
 }
 
-fn list(arguments: &Arguments, _: &Request) -> Answered {
+fn list(arguments: &Arguments, request: &Request) -> Answered {
     let views = arguments.leases()?.list()?;
-    Ok(Answer::leases(views.iter().map(describe).collect()))
+    let wanted = |view: &&View| request.all || !view.lease.is_vacant();
+    Ok(Answer::leases(
+        views.iter().filter(wanted).map(describe).collect(),
+    ))
 }
 
 fn release(arguments: &Arguments, request: &Request) -> Answered {

@@ -46,6 +46,8 @@ pub(crate) struct Request {
     #[serde(default, deserialize_with = "nullable")]
     pub(crate) keep: bool,
     #[serde(default, deserialize_with = "nullable")]
+    pub(crate) all: bool,
+    #[serde(default, deserialize_with = "nullable")]
     pub(crate) release_only: bool,
     #[serde(default, deserialize_with = "nullable")]
     pub(crate) dry_run: bool,

@@ -15,8 +15,11 @@ pub(crate) enum SelectError {
     Nothing,
     #[error("there is no lease {0:?}")]
     Unknown(String),
-    #[error("{0:?} could mean several leases: name it by its lease id")]
-    Ambiguous(String),
+    #[error("{given:?} could mean several leases: name one by its lease id: {}", candidates.join(", "))]
+    Ambiguous {
+        given: String,
+        candidates: Vec<String>,
+    },
     #[error("the request contradicts itself: lease {lease} has {field} {known:?}, not {given:?}")]
     Contradiction {
         lease: String,
@@ -74,7 +77,13 @@ fn by_any<'a>(all: &'a [Known], id: &str) -> Result<&'a Known, SelectError> {
     match candidates[..] {
         [] => Err(SelectError::Unknown(id.to_owned())),
         [known] => Ok(known),
-        _ => Err(SelectError::Ambiguous(id.to_owned())),
+        _ => Err(SelectError::Ambiguous {
+            given: id.to_owned(),
+            candidates: candidates
+                .iter()
+                .map(|known| known.lease.to_string())
+                .collect(),
+        }),
     }
 }
 

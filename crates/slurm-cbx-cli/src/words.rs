@@ -154,7 +154,8 @@ pub(crate) fn not_ready(view: &View, now: Timestamp) -> String {
     }
 }
 
-/// The state by which the client decides whether a lease can be used.
+/// The state by which the client decides whether a lease can be used. It takes any word but a
+/// few for usable, so what is unknown is `provisioning` like what is queued.
 pub(crate) fn label(view: &View) -> &'static str {
     let lease = &view.lease;
     if view.ready.is_some() {
@@ -163,7 +164,6 @@ pub(crate) fn label(view: &View) -> &'static str {
     match lease.sighting().map(|seen| seen.state.meaning()) {
         _ if lease.over().is_some() => "terminated",
         _ if lease.wish().is_some() => "deleting",
-        _ if lease.unknown().is_some() || lease.is_missing() || view.lost => "unknown",
         Some(Meaning::Finishing | Meaning::Finished) => "deleting",
         _ => "provisioning",
     }
