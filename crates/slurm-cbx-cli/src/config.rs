@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use serde_json::{Map, Value};
-use slurm_lease::{Access, ClusterName, Login, Resources, is_host_name, is_user_name};
+use slurm_lease::{
+    Access, ClusterName, Login, Resources, is_host_name, is_plain_path, is_user_name,
+};
 use thiserror::Error;
 
 use crate::proxy;
@@ -202,11 +204,9 @@ impl Keys<'_> {
 
     fn path(&self, key: &'static str) -> Result<Option<Utf8PathBuf>, ConfigError> {
         let rule = "an absolute path, or one that begins with ~/, without spaces, quotes or %";
-        let plain =
-            |text: &str| !text.contains(|c: char| c.is_control() || " %'\"\\$`".contains(c));
         match self.text(key)? {
             None => Ok(None),
-            Some(text) if plain(&text) => {
+            Some(text) if is_plain_path(&text) => {
                 let path = expand(&text).filter(|path| path.is_absolute());
                 path.map(Some).ok_or_else(|| self.refused(key, rule))
             }

@@ -35,38 +35,47 @@ pub(crate) fn is_template(text: &str) -> bool {
 pub(crate) fn command(view: &View, endpoint: &Endpoint) -> Result<Option<String>, String> {
     let opened = view.lease.opened();
     let access = &opened.access;
-    if let Some(template) = &access.proxy_command {
-        let job = view
-            .lease
-            .job()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let (host, user) = login(access);
+    let (login_host, login_user) = login(access, endpoint);
+    if let Some(template) = endpoint
+        .proxy_command
+        .as_ref()
+        .or(access.proxy_command.as_ref())
+    {
+        if !is_template(template) {
+            return Err("the runner published a proxyCommand that cannot be used".to_owned());
+        }
+        let job = view.lease.job().map(|job| job.id.to_string());
         let values = [
             endpoint.host.clone(),
             endpoint.port.to_string(),
             endpoint.user.clone(),
-            host,
-            user,
+            login_host.unwrap_or_default(),
+            login_user.unwrap_or_default(),
             opened.lease.to_string(),
             opened.slug.clone(),
             opened.name.to_string(),
-            // A semicolon would end the command.
-            job.split(';').next().unwrap_or_default().to_owned(),
+            job.unwrap_or_default(),
         ];
         return fill(template, &values).map(Some);
     }
-    Ok(access.login.as_ref().map(|login| {
-        let user = login.user.as_ref().map(|user| format!("{user}@"));
-        format!("ssh -W %h:%p {}{}", user.unwrap_or_default(), login.host)
-    }))
+    if access.login.is_none() {
+        return Ok(None);
+    }
+    let user = login_user
+        .map(|user| format!("{user}@"))
+        .unwrap_or_default();
+    Ok(login_host.map(|host| format!("ssh -W %h:%p {user}{host}")))
 }
 
-fn login(access: &Access) -> (String, String) {
-    let login = access.login.clone();
-    login.map_or_else(Default::default, |login| {
-        (login.host, login.user.unwrap_or_default())
-    })
+/// The login node and the user there; what the runner published goes before the config.
+fn login(access: &Access, endpoint: &Endpoint) -> (Option<String>, Option<String>) {
+    let configured = access.login.clone();
+    let (host, user) = configured.map_or((None, None), |login| (Some(login.host), login.user));
+    let (published_host, published_user) = (&endpoint.login_host, &endpoint.login_user);
+    (
+        published_host.clone().or(host),
+        published_user.clone().or(user),
+    )
 }
 
 fn fill(template: &str, values: &[String; 9]) -> Result<String, String> {

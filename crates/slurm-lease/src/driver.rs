@@ -9,6 +9,7 @@ mod crash;
 mod doctor;
 mod drive;
 mod files;
+mod former;
 mod keeper;
 mod keys;
 mod list;

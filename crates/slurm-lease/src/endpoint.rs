@@ -3,6 +3,7 @@
 //! Both are files that a job wrote, so both are checked before they are believed: an endpoint
 //! belongs to a job, a restart count and a nonce, and one of another run is none.
 
+use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -33,6 +34,18 @@ pub struct Endpoint {
     /// sshd's public host key, `ssh-ed25519 AAAA…`.
     #[serde(default)]
     pub host_key: Option<String>,
+    /// The private key to log in with, where a site's runner chooses it.
+    #[serde(default)]
+    pub key: Option<Utf8PathBuf>,
+    /// A command for ssh's `ProxyCommand`, where a site's runner chooses it.
+    #[serde(default)]
+    pub proxy_command: Option<String>,
+    /// The login node to go through, where a site's runner chooses it.
+    #[serde(default)]
+    pub login_host: Option<String>,
+    /// The user there.
+    #[serde(default)]
+    pub login_user: Option<String>,
 }
 
 /// How a runner said that it stopped.
@@ -93,6 +106,8 @@ fn normalize(value: &mut serde_json::Value) {
     if let Some(port) = object.get("port").and_then(port) {
         object.insert("port".to_owned(), port.into());
     }
+    // Older runners write an empty text for what is not set.
+    object.retain(|_, value| *value != serde_json::Value::String(String::new()));
     let id = object
         .get("jobId")
         .and_then(|id| id.as_str()?.parse::<u32>().ok());
@@ -128,6 +143,21 @@ impl Endpoint {
         if endpoint.port == 0 {
             return Err(invalid("port", "0"));
         }
+        if let Some(key) = &endpoint.key
+            && !(key.is_absolute() && is_plain_path(key.as_str()))
+        {
+            return Err(invalid("key", key.as_str()));
+        }
+        if let Some(host) = &endpoint.login_host
+            && !is_host_name(host)
+        {
+            return Err(invalid("login host", host));
+        }
+        if let Some(user) = &endpoint.login_user
+            && !is_user_name(user)
+        {
+            return Err(invalid("login user", user));
+        }
         if let Some(key) = &endpoint.host_key
             && !is_public_key(key)
         {
@@ -152,6 +182,13 @@ impl StopMarker {
 pub fn is_host_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     (1..=253).contains(&text.len()) && !text.starts_with(['-', '.']) && text.bytes().all(plain)
+}
+
+/// Whether the text is a path that neither ssh, rsync, a shell nor Slurm reads as more than that:
+/// ssh splits its options at spaces and expands `%`, shells read quotes, Slurm expands `%` in
+/// `--output` and reads a backslash.
+pub fn is_plain_path(text: &str) -> bool {
+    !text.contains(|c: char| c.is_control() || c.is_whitespace() || "%'\"\\$`".contains(c))
 }
 
 /// Whether the text is a login name, and nothing that ssh or a shell reads as more than that.

@@ -159,6 +159,19 @@ impl Lease {
         lease
     }
 
+    /// A lease whose job somebody else has submitted, without a tag.
+    pub fn import(opened: Opened, submitted: Timestamp, job: JobRef, policy: Policy) -> Self {
+        let nonce = Nonce::from_bits(0);
+        let mut lease = Self::open(opened, submitted, policy);
+        let intended = Event::SubmissionIntended {
+            nonce: nonce.clone(),
+        };
+        lease.learn(submitted, intended);
+        let outcome = Submitted::Accepted(job);
+        lease.learn(submitted, Event::SubmissionAnswered { nonce, outcome });
+        lease
+    }
+
     fn with_state(state: State, policy: Policy) -> Self {
         Self {
             state,

@@ -28,7 +28,9 @@ pub use command::{
     QUERY_LIMIT, QueueQuery, SUBMIT_LIMIT, Submission, accounting, cancel, configuration,
     forbid_requeue, version,
 };
-pub use endpoint::{Endpoint, EndpointError, StopMarker, is_host_name, is_user_name};
+pub use endpoint::{
+    Endpoint, EndpointError, StopMarker, is_host_name, is_plain_path, is_user_name,
+};
 pub use id::{
     ClusterName, IdError, JobId, JobName, JobRef, LeaseId, Mark, Nonce, StoreId, Tag, Uid,
 };

@@ -10,6 +10,7 @@ use crate::driver::banner;
 use crate::driver::clock::{Deadline, now};
 use crate::driver::drive::{Drive, Driven};
 use crate::driver::files;
+use crate::driver::former;
 use crate::driver::keeper::{CLAIMED, Presence};
 use crate::driver::keys;
 use crate::driver::order::{BUNDLED, Order, Runner};
@@ -172,9 +173,10 @@ impl Leases {
         let new = || Held::new(dir.clone(), opened.clone(), now(), self.policy);
         let held = match dir.load(self.policy)? {
             None => return Ok(new()),
-            Some(Loaded::Lost) => {
-                return Ok(Held::lost(dir, opened, now(), self.policy));
-            }
+            Some(Loaded::Lost) => match former::import(self, &dir) {
+                Some(held) => held,
+                None => return Ok(Held::lost(dir, opened, now(), self.policy)),
+            },
             Some(Loaded::Held(held)) => *held,
         };
         let known = held.lease.opened();
@@ -313,7 +315,7 @@ impl Acquiring<'_> {
     /// The endpoint, once its sshd has answered and it is on disk that we hand it out.
     fn ready(&mut self) -> Option<Ready> {
         let endpoint = self.drive.held.lease.ready()?.clone();
-        let direct = self.order.access.is_direct();
+        let direct = self.order.access.is_direct() && endpoint.proxy_command.is_none();
         if direct && !banner::answers(&endpoint, GREETING_LIMIT) {
             return None;
         }

@@ -12,6 +12,7 @@ use crate::driver::banner;
 use crate::driver::clock::{Deadline, now};
 use crate::driver::drive::{Drive, Driven};
 use crate::driver::files;
+use crate::driver::former;
 use crate::driver::keeper::CLAIMED;
 use crate::driver::keys;
 use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
@@ -59,6 +60,13 @@ pub struct View {
 impl View {
     /// The private key that opens the endpoint.
     pub fn key(&self) -> Utf8PathBuf {
+        if let Some(key) = self
+            .ready
+            .as_ref()
+            .and_then(|endpoint| endpoint.key.clone())
+        {
+            return key;
+        }
         let own = || self.dir.file("id_ed25519");
         let access = &self.lease.opened().access;
         access.key.clone().unwrap_or_else(own)
@@ -82,9 +90,9 @@ impl Leases {
         let mut view = self.view(held, lost, deadline);
         let limit = GREETING_LIMIT.min(deadline.left());
         let direct = view.lease.opened().access.is_direct();
-        view.ready = view
-            .ready
-            .filter(|endpoint| !direct || banner::answers(endpoint, limit));
+        view.ready = view.ready.filter(|endpoint| {
+            !direct || endpoint.proxy_command.is_some() || banner::answers(endpoint, limit)
+        });
         Ok(view)
     }
 
@@ -105,7 +113,10 @@ impl Leases {
         let dir = self.store.dir(lease);
         match dir.load(self.policy)? {
             Some(Loaded::Held(held)) => Ok((*held, false)),
-            Some(Loaded::Lost) => Ok((self.rebuild(dir, None), true)),
+            Some(Loaded::Lost) => match former::import(self, &dir) {
+                Some(held) => Ok((held, false)),
+                None => Ok((self.rebuild(dir, None), true)),
+            },
             None => Err(StatusError::NoSuchLease(lease.clone())),
         }
     }

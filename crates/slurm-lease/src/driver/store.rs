@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::driver::crash::crash_point;
 use crate::driver::files::{self, Lock};
+use crate::endpoint::is_plain_path;
 use crate::evidence::Over;
 use crate::id::{LeaseId, StoreId};
 use crate::lease::{IllegalEvent, Lease, Policy};
@@ -104,7 +105,7 @@ impl Store {
             files::make_private_dir(path)?;
         }
         let root = path.canonicalize_utf8().map_err(StoreError::Io)?;
-        if !is_plain_path(&root) {
+        if !is_plain_path(root.as_str()) {
             return Err(unusable(
                 "the path holds a character that ssh, rsync or Slurm reads as more than itself",
             ));
@@ -313,13 +314,6 @@ impl RemoveError {
     }
 }
 
-/// ssh splits its options at spaces and expands `%`; rsync and shells read quotes; Slurm expands
-/// `%` in `--output` and reads a backslash.
-fn is_plain_path(path: &Utf8Path) -> bool {
-    let odd = |c: char| c.is_control() || c.is_whitespace() || "%'\"\\$`".contains(c);
-    !path.as_str().contains(odd)
-}
-
 /// The files of one lease.
 #[derive(Clone, Debug)]
 pub struct LeaseDir {
@@ -443,6 +437,16 @@ impl Held {
             dir,
             on_disk: 0,
             lost: true,
+        }
+    }
+
+    /// A lease that another program's record tells of, and that is to have one of ours.
+    pub(crate) fn imported(dir: LeaseDir, lease: Lease) -> Self {
+        Self {
+            lease,
+            dir,
+            on_disk: 0,
+            lost: false,
         }
     }
 

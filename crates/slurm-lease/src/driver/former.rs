@@ -1,0 +1,92 @@
+//! Leases that the Python reference adapter made: its record becomes a journal of ours.
+//!
+//! Its `state.json` is left where it is, since open leases go on calling the program that made
+//! them. Its jobs carry no comment and may be requeued, so what identifies one is its number, its
+//! name, its user and a time of submission that fits.
+
+use camino::Utf8PathBuf;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::driver::Leases;
+use crate::driver::clock::now;
+use crate::driver::store::{Held, LeaseDir};
+use crate::endpoint::{is_host_name, is_plain_path, is_user_name};
+use crate::id::{JobName, JobRef};
+use crate::lease::Lease;
+use crate::record::{Access, Login, Opened};
+
+/// The keys of `state.json` that matter here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct State {
+    slug: String,
+    name: JobName,
+    created_at: Option<Timestamp>,
+    raw_job_id: Option<JobRef>,
+    job_id: Option<JobRef>,
+    key_path: Option<Utf8PathBuf>,
+    #[serde(default)]
+    config: Map<String, Value>,
+}
+
+/// The lease that a `state.json` in this directory tells of, if there is one that can be read.
+///
+/// One without a job was being submitted when it was written: it is searched for like a lease
+/// whose record is lost.
+pub(super) fn import(leases: &Leases, dir: &LeaseDir) -> Option<Held> {
+    let bytes = dir.read("state.json").ok()??;
+    let state: State = serde_json::from_slice(&bytes).ok()?;
+    let opened = Opened {
+        lease: dir.lease().clone(),
+        slug: state.slug.clone(),
+        name: state.name.clone(),
+        uid: leases.slurm.uid(),
+        store: leases.store.id().clone(),
+        cluster: None,
+        asked: asked(&state.config),
+        access: access(&state, dir),
+    };
+    let submitted = state.created_at.unwrap_or_else(now);
+    Some(match state.raw_job_id.or(state.job_id) {
+        Some(job) => {
+            let lease = Lease::import(opened, submitted, job, leases.policy);
+            Held::imported(dir.clone(), lease)
+        }
+        None => Held::lost(dir.clone(), opened, now(), leases.policy),
+    })
+}
+
+fn text(config: &Map<String, Value>, key: &str) -> Option<String> {
+    match config.get(key)? {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn asked(config: &Map<String, Value>) -> String {
+    let named = ["account", "qos", "cpus", "mem", "gres"];
+    let named = named
+        .into_iter()
+        .filter_map(|key| Some(format!("{key}={}", text(config, key)?)));
+    let words: Vec<String> = text(config, "partition").into_iter().chain(named).collect();
+    words.join(" ")
+}
+
+fn access(state: &State, dir: &LeaseDir) -> Access {
+    let config = &state.config;
+    let through_login = text(config, "sshMode").as_deref() == Some("proxy-through-login");
+    let host = text(config, "loginHost").filter(|host| through_login && is_host_name(host));
+    let user = text(config, "loginUser").filter(|user| is_user_name(user));
+    let key = state.key_path.clone().filter(|key| {
+        key.is_absolute() && is_plain_path(key.as_str()) && *key != dir.file("id_ed25519")
+    });
+    let plain = |command: &String| !command.contains(|c: char| c.is_control() || c == '\'');
+    Access {
+        login: host.map(|host| Login { host, user }),
+        key,
+        proxy_command: text(config, "proxyCommand").filter(plain),
+    }
+}
