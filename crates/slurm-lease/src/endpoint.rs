@@ -107,7 +107,8 @@ fn normalize(value: &mut serde_json::Value) {
         object.insert("port".to_owned(), port.into());
     }
     // Older runners write an empty text for what is not set.
-    object.retain(|_, value| *value != serde_json::Value::String(String::new()));
+    let empty = serde_json::Value::String(String::new());
+    object.retain(|name, value| *value != empty || matches!(name.as_str(), "host" | "user"));
     let id = object
         .get("jobId")
         .and_then(|id| id.as_str()?.parse::<u32>().ok());
