@@ -1,0 +1,247 @@
+//! The commands: each reads a [`Call`] and answers from a [`World`], as Slurm's own would.
+
+mod directives;
+mod sacct;
+mod sbatch;
+mod sbatch_options;
+mod scancel;
+mod scontrol;
+mod show_config;
+mod show_job;
+mod sinfo;
+mod squeue;
+
+use crate::call::{Call, Host, Program, Reply};
+use crate::generation::Generation;
+use crate::model::{Accounting, Cluster, Controller, World};
+use crate::moment::Moment;
+use crate::options::{Known, Parsed, Wrong, parse};
+
+/// The exit status for what real Slurm knows and the fake does not (`EX_USAGE`).
+pub const NOT_PLAYED: u8 = 64;
+
+/// Answers a call.
+pub fn answer(world: &mut World, call: &Call, host: &dyn Host, now: Moment) -> Reply {
+    for cluster in world.clusters.values_mut() {
+        cluster.tick(now);
+    }
+    let mut context = Answering {
+        world,
+        call,
+        host,
+        now,
+    };
+    let answered = match call.program {
+        Program::Squeue => squeue::run(&mut context),
+        Program::Sacct => sacct::run(&mut context),
+        Program::Sbatch => sbatch::run(&mut context),
+        Program::Scancel => scancel::run(&mut context),
+        Program::Scontrol => scontrol::run(&mut context),
+        Program::Sinfo => sinfo::run(&mut context),
+    };
+    answered.unwrap_or_else(|refused| refused)
+}
+
+/// A reply, or one that ends the command early.
+type Answer = Result<Reply, Reply>;
+
+/// What a command works with.
+struct Answering<'a> {
+    world: &'a mut World,
+    call: &'a Call,
+    host: &'a dyn Host,
+    now: Moment,
+}
+
+impl Answering<'_> {
+    fn name(&self) -> &'static str {
+        self.call.program.name()
+    }
+
+    fn home(&self) -> Option<&Cluster> {
+        self.world.clusters.get(&self.world.home)
+    }
+
+    fn generation(&self) -> Generation {
+        self.home()
+            .map(|cluster| cluster.config.generation)
+            .unwrap_or_default()
+    }
+
+    /// A cluster that the command was resolved to.
+    fn cluster(&mut self, name: &str) -> Result<&mut Cluster, Reply> {
+        let unknown = || Reply::fail(NOT_PLAYED, format!("fake-slurm: no cluster {name}\n"));
+        self.world.clusters.get_mut(name).ok_or_else(unknown)
+    }
+
+    /// `NAME: error: TEXT`, and status 1.
+    fn error(&self, text: impl std::fmt::Display) -> Reply {
+        Reply::fail(1, format!("{}: error: {text}\n", self.name()))
+    }
+
+    /// The refusal of what the fake does not play.
+    fn not_played(&self, what: &str) -> Reply {
+        let name = self.name();
+        Reply::fail(
+            NOT_PLAYED,
+            format!("{name}: fake-slurm does not know {what}\n"),
+        )
+    }
+
+    fn parse(&self, known: &[Known], stop_early: bool) -> Result<Parsed, Reply> {
+        let name = self.name();
+        parse(known, &self.call.arguments, stop_early).map_err(|wrong| match wrong {
+            Wrong::Unknown(option) => self.not_played(&format!("the option {option}")),
+            Wrong::NoValue(text) | Wrong::Ambiguous(text) => {
+                let hint = format!("Try \"{name} --help\" for more information\n");
+                Reply::fail(1, format!("{name}: {text}\n{hint}"))
+            }
+        })
+    }
+
+    /// Options that variables of the environment stand for. The command line comes after them.
+    fn defaults(&self, table: &[(&str, &str)]) -> Vec<(String, String)> {
+        let set = |(variable, option): &(&str, &str)| {
+            Some((
+                (*option).to_owned(),
+                self.call.variable(variable)?.to_owned(),
+            ))
+        };
+        table.iter().filter_map(set).collect()
+    }
+
+    /// `--version` ends a command at once.
+    fn version(&self, parsed: &Parsed) -> Result<(), Reply> {
+        if parsed.has("version") {
+            return Err(Reply::out(format!("{}\n", self.generation().banner())));
+        }
+        Ok(())
+    }
+
+    /// The clusters that `-M` or SLURM_CLUSTERS names, or the configuration's own, and whether
+    /// any was named.
+    fn clusters(&self, parsed: &Parsed) -> Result<(Vec<String>, bool), Reply> {
+        let from_variable = self.call.variable("SLURM_CLUSTERS").filter(|_| {
+            // sacct has no such variable.
+            self.call.program != Program::Sacct && !parsed.has("clusters")
+        });
+        let Some(named) = parsed.value("clusters").or(from_variable) else {
+            return Ok((vec![self.world.home.clone()], false));
+        };
+        self.database_for_clusters()?;
+        if named == "all" {
+            return Ok((self.world.clusters.keys().cloned().collect(), true));
+        }
+        let names: Vec<String> = named
+            .split(',')
+            .map(|name| name.trim().to_owned())
+            .collect();
+        for name in &names {
+            if !self.world.clusters.contains_key(name) && self.call.program != Program::Sacct {
+                return Err(self.unknown_cluster(name, from_variable.is_some()));
+            }
+        }
+        if from_variable.is_some() && parsed.has("local") {
+            return Ok((vec![self.world.home.clone()], false));
+        }
+        Ok((names, true))
+    }
+
+    fn database_for_clusters(&self) -> Result<(), Reply> {
+        let Some(home) = self.home() else {
+            return Ok(());
+        };
+        let gone = !home.config.accounting
+            || matches!(
+                home.condition.accounting,
+                Accounting::Down | Accounting::Disabled
+            );
+        if gone {
+            return Err(self.error(
+                "There is a problem talking to the database: Connection refused.  Only local \
+                 cluster communication is available, remove --clusters from your command line or \
+                 contact your admin to resolve the problem.",
+            ));
+        }
+        Ok(())
+    }
+
+    fn unknown_cluster(&self, name: &str, from_variable: bool) -> Reply {
+        let command = self.name();
+        let recent = self.generation() >= Generation::V24_11;
+        let variable = from_variable && !recent && self.call.program == Program::Squeue;
+        let place = if variable {
+            "SLURM_CLUSTERS"
+        } else {
+            "--cluster"
+        };
+        let mut text = format!(
+            "{command}: error: No cluster '{name}' known by database.\n\
+             {command}: error: '{name}' can't be reached now, or it is an invalid entry for \
+             {place}.  Use 'sacctmgr list clusters' to see available clusters.\n"
+        );
+        if recent {
+            text += &format!("{command}: fatal: Could not get cluster information\n");
+        }
+        Reply::fail(1, text)
+    }
+
+    /// Why no answer comes from a cluster's controller: the words and number of Slurm's error.
+    fn unreachable(&mut self, name: &str) -> Result<Option<Unreachable>, Reply> {
+        let cluster = self.cluster(name)?;
+        let (code, text, prelude) = match cluster.condition.controller {
+            Controller::Up | Controller::Stale => return Ok(None),
+            Controller::Down => (
+                1800,
+                "Unable to contact slurm controller (connect failure)",
+                false,
+            ),
+            Controller::Hung => (5004, "Socket timed out on send/recv operation", false),
+            Controller::AuthenticationError => (1007, "Protocol authentication error", false),
+            Controller::MungeDown => (1007, "Protocol authentication error", true),
+        };
+        let delay = cluster.config.patience;
+        Ok(Some(Unreachable {
+            code,
+            text,
+            munge: prelude,
+            delay,
+        }))
+    }
+}
+
+/// Why a controller cannot be asked.
+struct Unreachable {
+    code: i32,
+    text: &'static str,
+    munge: bool,
+    delay: std::time::Duration,
+}
+
+impl Unreachable {
+    /// The failure of a command that says `before` in front of the reason.
+    fn reply(&self, command: &str, before: &str, status: u8) -> Reply {
+        let mut text = String::new();
+        if self.munge {
+            let socket =
+                "Failed to access \"/run/munge/munge.socket.2\": No such file or directory";
+            text += &format!("{command}: error: If munged is up, restart with --num-threads=10\n");
+            text += &format!("{command}: error: Munge encode failed: {socket}\n");
+            text += &format!("{command}: error: slurm_send_node_msg: auth_g_create: ");
+            text += "REQUEST has authentication error\n";
+        }
+        text += &format!("{before}{}\n", self.text);
+        Reply {
+            delay: self.delay,
+            ..Reply::fail(status, text)
+        }
+    }
+}
+
+/// Splits a list of names at commas.
+fn listed(text: &str) -> Vec<&str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect()
+}

@@ -1,0 +1,327 @@
+//! `sbatch`.
+
+use super::directives;
+use super::sbatch_options::{KNOWN, VARIABLES, absolute, request};
+use super::{Answer, Answering};
+use crate::call::{Effect, Reply};
+use crate::generation::Generation;
+use crate::model::{Controller, Execution, Job, Late, Refusal, Request};
+use crate::options::{Parsed, parse};
+use crate::render::time::TimeStyle;
+use crate::text;
+
+pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
+    let line = answering.parse(KNOWN, true)?;
+    answering.version(&line)?;
+    let script = script(answering, &line)?;
+    let parsed = merge(answering, &script, line)?;
+    let (clusters, named) = answering.clusters(&parsed)?;
+    let mut request = request(answering, &parsed)?;
+    describe(answering, &parsed, &mut request);
+    let cluster = choose(answering, &clusters);
+    let notices = notices(answering, &cluster)?;
+    let mut reply = if parsed.has("test-only") {
+        test_only(answering, &cluster, request)?
+    } else {
+        let name = named.then_some(cluster.as_str());
+        submit(answering, &cluster, name, request, script, &parsed)?
+    };
+    reply.stderr.insert_str(0, &notices.0);
+    reply.stdout.insert_str(0, &notices.1);
+    Ok(reply)
+}
+
+/// The script: `--wrap`, a file, or stdin.
+fn script(answering: &Answering<'_>, parsed: &Parsed) -> Result<String, Reply> {
+    let error = |text: &str| answering.error(text);
+    if let Some(wrapped) = parsed.value("wrap") {
+        return Ok(format!(
+            "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{wrapped}\n"
+        ));
+    }
+    let bytes = match parsed.operands.first() {
+        Some(path) => {
+            let path = absolute(&answering.call.directory, path);
+            answering.host.read_file(&path)
+        }
+        None => answering.host.read_stdin(),
+    };
+    let Ok(bytes) = bytes else {
+        let path = parsed.operands.first().map_or("", String::as_str);
+        return Err(error(&format!("Unable to open file {path}")));
+    };
+    if bytes.is_empty() {
+        return Err(error("Batch script is empty!"));
+    }
+    if !bytes.starts_with(b"#!") {
+        return Err(error(
+            "This does not look like a batch script.  The first\n\
+             sbatch: error: line must start with #! followed by the path to an interpreter.\n\
+             sbatch: error: For instance: #!/bin/sh",
+        ));
+    }
+    if bytes.contains(&0) {
+        return Err(error(
+            "The Slurm controller does not allow scripts that\n\
+             sbatch: error: contain a NULL character '\\0'.",
+        ));
+    }
+    if bytes.windows(2).any(|pair| pair == b"\r\n") {
+        return Err(error(
+            "Batch script contains DOS line breaks (\\r\\n)\n\
+             sbatch: error: instead of expected UNIX line breaks (\\n).",
+        ));
+    }
+    Ok(text::decode(&bytes))
+}
+
+/// Variables, then `#SBATCH` lines, then the command line: what comes later wins. (In Slurm the
+/// variables win over the lines in the script.)
+fn merge(answering: &Answering<'_>, script: &str, line: Parsed) -> Result<Parsed, Reply> {
+    let wrong = || answering.not_played("an option in an #SBATCH line");
+    let mut merged = parse(KNOWN, &directives::options(script), false).map_err(|_| wrong())?;
+    merged.operands = line.operands;
+    for (option, value) in answering.defaults(VARIABLES) {
+        if !KNOWN.iter().any(|(name, ..)| *name == option) {
+            let variable = VARIABLES.iter().find(|(_, name)| *name == option);
+            let variable = variable.map_or("", |(variable, _)| variable);
+            return Err(answering.not_played(&format!("the variable {variable}")));
+        }
+        merged.options.push((option, value));
+    }
+    merged.options.extend(line.options);
+    Ok(merged)
+}
+
+/// Of several clusters the one with the fewest unfinished jobs: the real one asks each when the
+/// job would start.
+fn choose(answering: &Answering<'_>, names: &[String]) -> String {
+    let load = |name: &&String| {
+        let cluster = answering.world.clusters.get(*name);
+        cluster.map_or(usize::MAX, |cluster| {
+            cluster
+                .jobs
+                .values()
+                .filter(|job| !job.is_settled())
+                .count()
+        })
+    };
+    let best = names.iter().min_by_key(load);
+    best.cloned()
+        .unwrap_or_else(|| answering.world.home.clone())
+}
+
+/// What the submit plugin says on stderr and stdout.
+fn notices(answering: &mut Answering<'_>, name: &str) -> Result<(String, String), Reply> {
+    let plugin = &answering.cluster(name)?.condition.plugin;
+    let message = plugin
+        .message
+        .as_ref()
+        .map(|text| format!("sbatch: {text}\n"));
+    let banner = plugin.banner.as_ref().map(|text| format!("{text}\n"));
+    Ok((message.unwrap_or_default(), banner.unwrap_or_default()))
+}
+
+/// Completes a request with the name, command, arguments and environment of its script.
+fn describe(answering: &Answering<'_>, parsed: &Parsed, request: &mut Request) {
+    let path = parsed.operands.first().filter(|_| !parsed.has("wrap"));
+    if request.name.is_empty() {
+        let base = path.and_then(|path| path.rsplit('/').next());
+        let wrapped = if parsed.has("wrap") { "wrap" } else { "sbatch" };
+        base.unwrap_or(wrapped).clone_into(&mut request.name);
+    }
+    if let Some(path) = path {
+        request.command = absolute(&answering.call.directory, path);
+        request.arguments = parsed.operands[1..].to_vec();
+    }
+    request.environment = environment(answering, parsed.value("export"));
+}
+
+/// `--export`: everything, or the variables named. Only with ALL, which is the default, do the
+/// submitter's own get through.
+fn environment(answering: &Answering<'_>, export: Option<&str>) -> Vec<String> {
+    let call = answering.call;
+    let pair = |(name, value): &(String, String)| format!("{name}={value}");
+    let own = || call.environment.iter().map(pair).collect::<Vec<_>>();
+    let export = match export {
+        None => return own(),
+        Some(export) => export,
+    };
+    let mut environment = Vec::new();
+    for word in listed_exports(export) {
+        match word.split_once('=') {
+            _ if word.eq_ignore_ascii_case("ALL") => environment.extend(own()),
+            _ if word.eq_ignore_ascii_case("NONE") || word.eq_ignore_ascii_case("NIL") => {}
+            Some(_) => environment.push(word),
+            None => {
+                let same = |(name, _): &&(String, String)| *name == word;
+                environment.extend(call.environment.iter().find(same).map(pair));
+            }
+        }
+    }
+    if export.eq_ignore_ascii_case("ALL") {
+        return environment;
+    }
+    environment.push(format!("SLURM_EXPORT_ENV={export}"));
+    // NIL loads the login environment up to 22.05 and none later.
+    let bare = export.eq_ignore_ascii_case("NIL") && answering.generation() >= Generation::V24_11;
+    if !export
+        .split(',')
+        .any(|word| word.eq_ignore_ascii_case("ALL"))
+        && !bare
+    {
+        environment.push("SLURM_GET_USER_ENV=1".to_owned());
+    }
+    environment
+}
+
+/// Splits at commas that are not quoted.
+fn listed_exports(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for character in text.chars() {
+        match (quote, character) {
+            (Some(open), _) if open == character => quote = None,
+            (None, '"' | '\'') => quote = Some(character),
+            (None, ',') => words.push(String::new()),
+            _ => words
+                .last_mut()
+                .into_iter()
+                .for_each(|word| word.push(character)),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn submit(
+    answering: &mut Answering<'_>,
+    name: &str,
+    shown: Option<&str>,
+    request: Request,
+    script: String,
+    parsed: &Parsed,
+) -> Answer {
+    let now = answering.now;
+    let before = "sbatch: error: Batch job submission failed: ";
+    if let Some(unreachable) = answering.unreachable(name)? {
+        let cluster = answering.cluster(name)?;
+        if cluster.condition.controller == Controller::Hung {
+            // The request lies in the controller's socket: it is taken up when that goes on.
+            cluster.late.push(Late {
+                at: None,
+                request,
+                script,
+            });
+            cluster.changed = true;
+        }
+        return Err(unreachable.reply("sbatch", before, 1));
+    }
+    let cluster = answering.cluster(name)?;
+    if cluster.condition.controller == Controller::Stale {
+        let text = "Slurm backup controller in standby mode";
+        return Err(Reply::fail(1, format!("{before}{text}\n")));
+    }
+    let delay = cluster.condition.backoff.unwrap_or_default();
+    check_gres(cluster, &request)?;
+    let wanted = request.partition.clone().unwrap_or_default();
+    let oversized = request.memory.is_some();
+    let id = cluster.submit(request, now).map_err(|refusal| {
+        let preludes = prelude(refusal, &wanted, oversized);
+        Reply::fail(1, format!("{preludes}{before}{}\n", refusal.text()))
+    })?;
+    let virtual_job = cluster.config.execution == Execution::Virtual;
+    let launch = Effect::Launch {
+        cluster: name.to_owned(),
+        id,
+        script,
+    };
+    let effects = if virtual_job {
+        Vec::new()
+    } else {
+        vec![launch]
+    };
+    Ok(Reply {
+        delay,
+        effects,
+        ..Reply::out(announce(id, shown, parsed))
+    })
+}
+
+fn announce(id: u32, cluster: Option<&str>, parsed: &Parsed) -> String {
+    match (parsed.has("quiet"), parsed.has("parsable"), cluster) {
+        (true, false, _) => String::new(),
+        (_, true, None) => format!("{id}\n"),
+        (_, true, Some(cluster)) => format!("{id};{cluster}\n"),
+        (_, false, None) => format!("Submitted batch job {id}\n"),
+        (_, false, Some(cluster)) => format!("Submitted batch job {id} on cluster {cluster}\n"),
+    }
+}
+
+/// What the controller lets sbatch say before the refusal itself.
+fn prelude(refusal: Refusal, partition: &str, memory: bool) -> String {
+    match refusal {
+        Refusal::InvalidPartitionName => {
+            format!("sbatch: error: invalid partition specified: {partition}\n")
+        }
+        Refusal::NodeConfigUnavailable if memory => {
+            "sbatch: error: Memory specification can not be satisfied\n".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+/// Generic resources that no node has are refused before there is a job.
+fn check_gres(cluster: &crate::model::Cluster, request: &Request) -> Result<(), Reply> {
+    let Some(wanted) = &request.gres else {
+        return Ok(());
+    };
+    for each in wanted.split(',') {
+        let kind = each.split(':').next().unwrap_or(each);
+        let has = |gres: &String| gres.split(':').next() == Some(kind);
+        if !cluster
+            .config
+            .nodes
+            .iter()
+            .any(|node| node.gres.iter().any(has))
+        {
+            let text = "Invalid generic resource (gres) specification";
+            return Err(Reply::fail(1, format!("sbatch: error: {text}\n")));
+        }
+    }
+    Ok(())
+}
+
+fn test_only(answering: &mut Answering<'_>, name: &str, request: Request) -> Answer {
+    let (now, call) = (answering.now, answering.call);
+    let before = "allocation failure: ";
+    if let Some(unreachable) = answering.unreachable(name)? {
+        return Err(unreachable.reply("sbatch", before, 1));
+    }
+    let cluster = answering.cluster(name)?;
+    check_gres(cluster, &request)?;
+    let wanted = request.partition.clone().unwrap_or_default();
+    let oversized = request.memory.is_some();
+    let (id, job) = cluster.test(request, now).map_err(|refusal| {
+        let preludes = prelude(refusal, &wanted, oversized);
+        Reply::fail(1, format!("{preludes}{before}{}\n", refusal.text()))
+    })?;
+    let article = if cluster.config.generation == Generation::V26_05 {
+        " a"
+    } else {
+        ""
+    };
+    let when = TimeStyle::of(call).show(now);
+    let Job {
+        partition, nodes, ..
+    } = &job;
+    Ok(Reply::fail(
+        0,
+        format!(
+            "sbatch: Job {id} to start at {when}{article} using {} processors on nodes {} in \
+             partition {partition}\n",
+            job.wanted_cpus(),
+            nodes.join(",")
+        ),
+    ))
+}

@@ -1,0 +1,131 @@
+//! `scontrol show job`.
+
+use crate::model::{Base, Job};
+use crate::render::fields::{
+    Context, command, cpu_count, node_count, qos, stdout, time_used, tres,
+};
+use crate::render::time::{limit, long_duration};
+
+/// A job as `scontrol show job` of 22.05.8 prints it: in paragraphs, or with `-o` on one line.
+pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
+    let generation = context.cluster.config.generation;
+    let request = &job.request;
+    let null = |value: &Option<String>| value.clone().unwrap_or_else(|| "(null)".to_owned());
+    let when = |moment| context.style.show_or(moment, "Unknown");
+    let held = job.hold.is_some();
+    let pending = job.base == Base::Pending;
+    let begins = Some(job.eligible).filter(|at| *at > job.submit);
+    let start = if pending { begins } else { job.start };
+    let end = if job.base.is_started() {
+        job.limit()
+    } else {
+        job.end.filter(|_| !pending)
+    };
+    let cpus = cpu_count(job);
+    let mut lines = vec![
+        format!("JobId={} JobName={}", job.id, request.name),
+        format!(
+            "UserId={}({}) GroupId={}({}) MCS_label=N/A",
+            request.user, request.uid, request.group, request.gid
+        ),
+        format!(
+            "Priority={} Nice={} Account={} QOS={}",
+            job.priority(),
+            request.nice,
+            null(&request.account),
+            qos(job)
+        ),
+        format!(
+            "JobState={} Reason={} Dependency={}",
+            job.shown(generation).0,
+            job.reason.replace(' ', "_"),
+            null(&request.dependency)
+        ),
+        format!(
+            "Requeue={} Restarts={} BatchFlag=1 Reboot=0 ExitCode={}:{}",
+            u8::from(job.requeue),
+            job.restarts,
+            job.exit.status,
+            job.exit.signal
+        ),
+        format!(
+            "RunTime={} TimeLimit={} TimeMin=N/A",
+            long_duration(time_used(job, context)),
+            limit_long(job.time_limit)
+        ),
+        format!(
+            "SubmitTime={} EligibleTime={}",
+            when(Some(job.submit)),
+            when(Some(job.eligible).filter(|_| !held || !pending))
+        ),
+        format!(
+            "AccrueTime={}",
+            when(Some(job.eligible).filter(|_| !pending))
+        ),
+        format!(
+            "StartTime={} EndTime={} Deadline={}",
+            when(start),
+            when(end),
+            context.style.show_or(request.deadline, "N/A")
+        ),
+        format!(
+            "SuspendTime={} SecsPreSuspend=0 LastSchedEval={} Scheduler=Main",
+            context.style.show_or(job.suspended, "None"),
+            when(Some(job.submit))
+        ),
+        format!("Partition={} AllocNode:Sid=localhost:1", job.partition),
+        format!(
+            "ReqNodeList={} ExcNodeList={}",
+            null(&request.nodelist),
+            null(&request.exclude)
+        ),
+        format!("NodeList={}", job.nodes.join(",")),
+    ];
+    if let Some(host) = job.nodes.first() {
+        lines.push(format!("BatchHost={host}"));
+    }
+    lines.extend([
+        format!(
+            "NumNodes={} NumCPUs={cpus} NumTasks={} CPUs/Task={} ReqB:S:C:T=0:0:*:*",
+            node_count(job),
+            request.tasks.max(1),
+            request.cpus_per_task.max(1)
+        ),
+        format!("TRES={}", tres(job, context.cluster)),
+        "Socks/Node=* NtasksPerN:B:S:C=0:0:*:* CoreSpec=*".to_owned(),
+        format!(
+            "MinCPUsNode={} MinMemoryCPU={}M MinTmpDiskNode=0",
+            request.cpus_per_task.max(1),
+            context.cluster.config.memory_per_cpu
+        ),
+        format!("Features={} DelayBoot=00:00:00", null(&request.features)),
+        format!(
+            "OverSubscribe=OK Contiguous=0 Licenses={} Network=(null)",
+            null(&request.licenses)
+        ),
+        format!("Command={}", command(job)),
+        format!("WorkDir={}", request.workdir),
+    ]);
+    if let Some(comment) = &request.comment {
+        lines.push(format!("Comment={comment} "));
+    }
+    lines.extend([
+        format!(
+            "StdErr={}",
+            request.stderr.clone().unwrap_or_else(|| stdout(job))
+        ),
+        format!("StdIn={}", request.stdin),
+        format!("StdOut={}", stdout(job)),
+        "Power=".to_owned(),
+    ]);
+    let (between, end) = if one_line {
+        (" ", " \n")
+    } else {
+        ("\n   ", "\n   \n\n")
+    };
+    lines.join(between) + end
+}
+
+fn limit_long(minutes: Option<u64>) -> String {
+    minutes.map_or_else(|| limit(None), |minutes| long_duration(minutes * 60))
+}

@@ -1,0 +1,99 @@
+//! What slurmdbd stores: one record for each run of a job, and each change of it with the time
+//! from which sacct shows it.
+
+use serde::{Deserialize, Serialize};
+
+use super::job::{Exit, Job};
+use super::state::Base;
+use crate::moment::Moment;
+
+/// A job's record as sacct shows it from some time on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When slurmctld sent it.
+    pub at: Moment,
+    /// `COMPLETED`, `CANCELLED by 1000`, `REQUEUED` …
+    pub state: String,
+    /// When it was eligible to start.
+    pub eligible: Moment,
+    /// When it started.
+    pub start: Option<Moment>,
+    /// When it ended.
+    pub end: Option<Moment>,
+    /// How it ended.
+    pub exit: Exit,
+    /// Where it ran.
+    pub nodes: Vec<String>,
+    /// Why it waits or failed.
+    pub reason: String,
+}
+
+/// One run of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named after sacct's fields")]
+pub struct Record {
+    pub id: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub user: String,
+    pub group: String,
+    pub name: String,
+    pub comment: Option<String>,
+    pub account: Option<String>,
+    pub partition: String,
+    pub qos: Option<String>,
+    pub cpus: u32,
+    pub node_count: u32,
+    pub time_limit: Option<u64>,
+    pub workdir: String,
+    pub submit: Moment,
+    /// Its history, oldest first.
+    pub entries: Vec<Entry>,
+}
+
+impl Record {
+    /// The record of a job that was just submitted or requeued.
+    pub fn new(job: &Job, now: Moment) -> Self {
+        let request = &job.request;
+        let mut record = Self {
+            id: job.id,
+            uid: request.uid,
+            gid: request.gid,
+            user: request.user.clone(),
+            group: request.group.clone(),
+            name: request.name.clone(),
+            comment: request.comment.clone(),
+            account: request.account.clone(),
+            partition: job.partition.clone(),
+            qos: request.qos.clone(),
+            cpus: job.wanted_cpus(),
+            node_count: request.nodes.max(1),
+            time_limit: job.time_limit,
+            workdir: request.workdir.clone(),
+            submit: job.submit,
+            entries: Vec::new(),
+        };
+        record.note(job, job.base.names().0.to_owned(), now);
+        record
+    }
+
+    /// Adds the job's present state under the name `state`.
+    pub fn note(&mut self, job: &Job, state: String, now: Moment) {
+        let cancelled_early = job.base == Base::Cancelled && job.nodes.is_empty();
+        self.entries.push(Entry {
+            at: now,
+            state,
+            eligible: job.eligible,
+            start: job.start.filter(|_| !cancelled_early),
+            end: job.end,
+            exit: job.exit,
+            nodes: job.nodes.clone(),
+            reason: job.reason.clone(),
+        });
+    }
+
+    /// What sacct shows of it, if it shows only what was sent up to `until`.
+    pub fn as_of(&self, until: Moment) -> Option<&Entry> {
+        self.entries.iter().rev().find(|entry| entry.at <= until)
+    }
+}

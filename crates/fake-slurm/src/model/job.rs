@@ -1,0 +1,209 @@
+//! A job's record in the controller, and what a submission asks for.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::state::{Base, Flag, Flags, shown};
+use crate::generation::Generation;
+use crate::moment::Moment;
+
+/// What a submission asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "named after sbatch's options")]
+pub struct Request {
+    pub uid: u32,
+    pub gid: u32,
+    pub user: String,
+    pub group: String,
+    pub name: String,
+    pub comment: Option<String>,
+    pub account: Option<String>,
+    pub partition: Option<String>,
+    pub qos: Option<String>,
+    pub reservation: Option<String>,
+    pub features: Option<String>,
+    pub gres: Option<String>,
+    pub licenses: Option<String>,
+    pub wckey: Option<String>,
+    pub dependency: Option<String>,
+    /// Minutes; none is the partition's default.
+    pub time_limit: Option<u64>,
+    pub nodes: u32,
+    pub tasks: u32,
+    pub cpus_per_task: u32,
+    /// MiB per node.
+    pub memory: Option<u64>,
+    pub exclusive: bool,
+    pub nodelist: Option<String>,
+    pub exclude: Option<String>,
+    pub begin: Option<Moment>,
+    pub deadline: Option<Moment>,
+    pub hold: bool,
+    pub nice: i64,
+    /// `--requeue`, `--no-requeue`, or the cluster's JobRequeue.
+    pub requeue: Option<bool>,
+    pub workdir: String,
+    /// Where the script came from, with its arguments; empty if from stdin.
+    pub command: String,
+    pub stdin: String,
+    pub stdout: Option<String>,
+    pub stderr: Option<String>,
+    /// `--open-mode=append`.
+    pub append: bool,
+    /// What the script gets as its environment, `NAME=value` each, without what slurmd adds.
+    pub environment: Vec<String>,
+    pub arguments: Vec<String>,
+}
+
+/// Why a job is not to be scheduled: its priority is zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hold {
+    /// JobHeldUser.
+    User,
+    /// JobHeldAdmin.
+    Admin,
+    /// `scontrol requeuehold`.
+    Requeued,
+    /// The launch failed.
+    LaunchFailed,
+}
+
+impl Hold {
+    /// What squeue shows as the reason.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::User => "JobHeldUser",
+            Self::Admin => "JobHeldAdmin",
+            Self::Requeued => "job requeued in held state",
+            Self::LaunchFailed => "launch failed requeued held",
+        }
+    }
+}
+
+/// How a script ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Exit {
+    /// Its exit status.
+    pub status: u8,
+    /// The signal that ended it, or zero.
+    pub signal: u8,
+}
+
+impl Exit {
+    /// It ended by itself.
+    pub const fn status(status: u8) -> Self {
+        Self { status, signal: 0 }
+    }
+
+    /// A signal ended it.
+    pub const fn signal(signal: u8) -> Self {
+        Self { status: 0, signal }
+    }
+
+    /// As `wait` has it, which is what squeue's `exit_code` shows.
+    pub const fn wait_status(self) -> u32 {
+        (self.status as u32) << 8 | self.signal as u32
+    }
+}
+
+/// A job that the controller knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number.
+    pub id: u32,
+    /// What tells it apart from another job of the same number.
+    pub serial: u64,
+    /// What it asked for.
+    pub request: Request,
+    /// The partition it is in.
+    pub partition: String,
+    /// Whether it may be requeued.
+    pub requeue: bool,
+    /// Its base state.
+    pub base: Base,
+    /// Its state flags.
+    pub flags: Flags,
+    /// Why it waits, or why it failed.
+    pub reason: String,
+    /// Why it is held.
+    pub hold: Option<Hold>,
+    /// When it was submitted, or last requeued.
+    pub submit: Moment,
+    /// Before this it is not eligible.
+    pub eligible: Moment,
+    /// When it last started.
+    pub start: Option<Moment>,
+    /// When it ended.
+    pub end: Option<Moment>,
+    /// Its time limit in minutes; none is UNLIMITED.
+    pub time_limit: Option<u64>,
+    /// How often it was requeued.
+    pub restarts: u32,
+    /// The nodes that it has or had.
+    pub nodes: Vec<String>,
+    /// CPUs on each node.
+    pub cpus_per_node: u32,
+    /// How its script ended.
+    pub exit: Exit,
+    /// When a virtual job ends by itself, and how.
+    pub plan: Option<(Duration, Exit)>,
+    /// When CONFIGURING is over.
+    pub configured: Option<Moment>,
+    /// When its last process ended, if it is COMPLETING: the epilog runs from there.
+    pub cleared: Option<Moment>,
+    /// When it was suspended.
+    pub suspended: Option<Moment>,
+}
+
+impl Job {
+    /// What squeue prints as its state: long and compact.
+    pub fn shown(&self, generation: Generation) -> (&'static str, &'static str) {
+        shown(self.base, self.flags, generation)
+    }
+
+    /// Whether processes of it, or its epilog, may still run.
+    pub fn is_completing(&self) -> bool {
+        self.flags.has(Flag::Completing)
+    }
+
+    /// Whether it holds nodes.
+    pub fn holds_nodes(&self) -> bool {
+        self.base.is_started() || self.is_completing()
+    }
+
+    /// Whether it waits for a start.
+    pub fn is_waiting(&self) -> bool {
+        self.base == Base::Pending && !self.is_completing()
+    }
+
+    /// Whether it is over and cleaned up: only its record remains.
+    pub fn is_settled(&self) -> bool {
+        self.base.is_over() && !self.is_completing()
+    }
+
+    /// When its time limit ends it.
+    pub fn limit(&self) -> Option<Moment> {
+        let minutes = self.time_limit?;
+        Some(self.start? + Duration::from_secs(minutes.saturating_mul(60)))
+    }
+
+    /// How many CPUs it asks for in all.
+    pub fn wanted_cpus(&self) -> u32 {
+        let request = &self.request;
+        let cpus = request
+            .tasks
+            .max(1)
+            .saturating_mul(request.cpus_per_task.max(1));
+        cpus.max(request.nodes)
+    }
+
+    /// The priority that priority/basic gives: falling with the number, zero if held.
+    pub fn priority(&self) -> u32 {
+        if self.hold.is_some() {
+            return 0;
+        }
+        4_294_901_760_u32.saturating_sub(self.id)
+    }
+}

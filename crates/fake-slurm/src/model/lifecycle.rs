@@ -1,0 +1,252 @@
+//! How a job goes from state to state.
+
+use super::accounting::Record;
+use super::cluster::Cluster;
+use super::config::{Execution, Node};
+use super::job::{Exit, Hold, Job};
+use super::state::{Base, Flag};
+use crate::moment::Moment;
+
+impl Cluster {
+    /// The node of that name.
+    pub(super) fn node(&self, name: &str) -> Option<&Node> {
+        self.config.nodes.iter().find(|node| node.name == name)
+    }
+
+    fn free_cpus(&self, node: &Node) -> u32 {
+        let here = |job: &&Job| job.holds_nodes() && job.nodes.contains(&node.name);
+        let used: u32 = self
+            .jobs
+            .values()
+            .filter(here)
+            .map(|job| job.cpus_per_node)
+            .sum();
+        node.cpus.saturating_sub(used)
+    }
+
+    fn cpus_each(&self, job: &Job, node: &Node) -> u32 {
+        if job.request.exclusive {
+            return node.cpus;
+        }
+        let nodes = job.request.nodes.max(1);
+        job.wanted_cpus()
+            .div_ceil(nodes)
+            .max(job.request.cpus_per_task)
+    }
+
+    /// The nodes on which the job could start now.
+    pub(super) fn fitting_nodes(&self, job: &Job) -> Option<Vec<String>> {
+        let partition = self
+            .config
+            .partitions
+            .iter()
+            .find(|known| known.name == job.partition)?;
+        let named = |list: &Option<String>, name: &str| {
+            list.as_deref()
+                .map(|list| list.split(',').any(|each| each == name))
+        };
+        let mut cpus = 0;
+        let mut chosen = Vec::new();
+        for node in partition.nodes.iter().filter_map(|name| self.node(name)) {
+            let unwanted = named(&job.request.nodelist, &node.name) == Some(false)
+                || named(&job.request.exclude, &node.name) == Some(true);
+            let each = self.cpus_each(job, node);
+            let (wanted_nodes, free) = (job.request.nodes.max(1), self.free_cpus(node));
+            if node.down || unwanted || (free < each && wanted_nodes > 1) || free == 0 {
+                continue;
+            }
+            // One node is asked for but its CPUs may not suffice: the job spreads, as Slurm does
+            // when only tasks were named.
+            let enough = free >= each;
+            if enough || job.request.cpus_per_task <= free && !job.request.exclusive {
+                cpus += free.min(each);
+                chosen.push((node.name.clone(), enough));
+            }
+            if let Some((name, true)) = chosen.last()
+                && wanted_nodes == 1
+            {
+                return Some(vec![name.clone()]);
+            }
+            if chosen.len() as u32 >= wanted_nodes && cpus >= job.wanted_cpus() {
+                return Some(chosen.into_iter().map(|(name, _)| name).collect());
+            }
+        }
+        None
+    }
+
+    /// Starts a waiting job: on nodes that fit, or on the first ones of its partition.
+    pub fn start(&mut self, id: u32, now: Moment) {
+        let Some(job) = self.jobs.get(&id).filter(|job| job.is_waiting()) else {
+            return;
+        };
+        let nodes = self
+            .fitting_nodes(job)
+            .unwrap_or_else(|| self.first_nodes(job));
+        let count = u32::try_from(nodes.len().max(1)).unwrap_or(1);
+        let first = nodes.first().and_then(|name| self.node(name));
+        let each = match first {
+            Some(node) if job.request.exclusive => node.cpus,
+            _ => job.wanted_cpus().div_ceil(count),
+        };
+        let configuring = self.config.configuring;
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        job.base = Base::Running;
+        job.flags.clear_all();
+        if !configuring.is_zero() {
+            job.flags.set(Flag::Configuring);
+            job.configured = Some(now + configuring);
+        }
+        "None".clone_into(&mut job.reason);
+        job.hold = None;
+        job.start = Some(now);
+        job.end = None;
+        job.exit = Exit::default();
+        job.nodes = nodes;
+        job.cpus_per_node = each;
+        self.touched.insert(id);
+        self.account(id, "RUNNING".to_owned(), now);
+    }
+
+    fn first_nodes(&self, job: &Job) -> Vec<String> {
+        let same = self
+            .config
+            .partitions
+            .iter()
+            .find(|known| known.name == job.partition);
+        let nodes = same.into_iter().flat_map(|partition| &partition.nodes);
+        nodes
+            .take(job.request.nodes.max(1) as usize)
+            .cloned()
+            .collect()
+    }
+
+    /// The script of a running job ended.
+    pub fn finish(&mut self, id: u32, exit: Exit, now: Moment) {
+        let (base, reason) = match exit {
+            Exit {
+                status: 0,
+                signal: 0,
+            } => (Base::Completed, "None"),
+            Exit { signal: 0, .. } => (Base::Failed, "NonZeroExitCode"),
+            Exit { .. } => (Base::Failed, "RaisedSignal"),
+        };
+        self.stop(id, base, reason, exit, now);
+    }
+
+    /// Ends a started job: it is COMPLETING until its processes and its epilog are done.
+    pub fn stop(&mut self, id: u32, base: Base, reason: &str, exit: Exit, now: Moment) {
+        let processes = self.config.execution == Execution::Processes;
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.base.is_started()) else {
+            return;
+        };
+        job.base = base;
+        job.flags.clear_all();
+        job.flags.set(Flag::Completing);
+        reason.clone_into(&mut job.reason);
+        job.exit = exit;
+        job.end = Some(now);
+        job.configured = None;
+        job.suspended = None;
+        job.cleared = (!processes).then_some(now);
+        self.touched.insert(id);
+        self.account(id, base.names().0.to_owned(), now);
+        if !processes && self.config.epilog.is_zero() {
+            self.end_epilog(id, now);
+        }
+    }
+
+    /// The script of a job that is being ended has ended, in this way.
+    pub fn exited(&mut self, id: u32, exit: Exit, now: Moment) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        if job.base.is_started() {
+            self.finish(id, exit, now);
+        } else if job.is_completing() {
+            job.exit = exit;
+            self.touched.insert(id);
+        }
+    }
+
+    /// The last process of an ended job is gone: the epilog begins.
+    pub fn cleared(&mut self, id: u32, now: Moment) {
+        let completing = self.jobs.get_mut(&id).filter(|job| job.is_completing());
+        let Some(job) = completing.filter(|job| job.cleared.is_none()) else {
+            return;
+        };
+        job.cleared = Some(now);
+        self.touched.insert(id);
+        self.tick(now);
+    }
+
+    /// The epilog is done: COMPLETING is over, and a requeued job is in the queue again.
+    pub(super) fn end_epilog(&mut self, id: u32, now: Moment) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        job.flags.clear(Flag::Completing);
+        job.cleared = None;
+        self.touched.insert(id);
+        if job.base == Base::Pending {
+            self.wait_again(id, now);
+        }
+        self.schedule(now);
+    }
+
+    /// A requeued job takes its place in the queue.
+    pub(super) fn wait_again(&mut self, id: u32, now: Moment) {
+        let delay = self.config.requeue_delay;
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        job.flags.clear(Flag::Requeued);
+        job.base = Base::Pending;
+        job.restarts += 1;
+        job.start = None;
+        job.end = None;
+        job.exit = Exit::default();
+        job.nodes.clear();
+        job.cpus_per_node = 0;
+        job.eligible = job.submit + delay;
+        job.hold
+            .map_or("BeginTime", Hold::reason)
+            .clone_into(&mut job.reason);
+        let record = Record::new(job, now);
+        self.records.push(record);
+        self.touched.insert(id);
+    }
+
+    /// Ends a waiting job: nothing of it ever ran, so it is over at once.
+    pub(super) fn end_waiting(&mut self, id: u32, base: Base, now: Moment) {
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.is_waiting()) else {
+            return;
+        };
+        job.base = base;
+        job.flags.clear_all();
+        job.start = Some(now);
+        job.end = Some(now);
+        self.touched.insert(id);
+        self.account(id, base.names().0.to_owned(), now);
+    }
+
+    /// Gives a job any state, for what no operation brings about.
+    pub fn force_state(&mut self, id: u32, base: Base, flags: &[Flag], now: Moment) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        job.base = base;
+        job.flags.clear_all();
+        flags.iter().for_each(|flag| job.flags.set(*flag));
+        job.cleared = None;
+        if base.is_over() && job.end.is_none() {
+            job.end = Some(now);
+        }
+        if base.is_started() && job.start.is_none() {
+            job.start = Some(now);
+        }
+        self.touched.insert(id);
+        self.account(id, base.names().0.to_owned(), now);
+    }
+}

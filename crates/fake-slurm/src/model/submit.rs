@@ -1,0 +1,181 @@
+//! Admission: what the controller checks before a job exists, and what it checks after it gave
+//! the job a number.
+
+use std::time::Duration;
+
+use super::accounting::Record;
+use super::cluster::Cluster;
+use super::config::{Node, Partition};
+use super::job::{Exit, Hold, Job, Request};
+use super::refusal::Refusal;
+use super::state::{Base, Flags};
+use crate::moment::Moment;
+
+impl Cluster {
+    /// Takes a submission.
+    ///
+    /// # Errors
+    /// The controller's refusal. One that comes after the job got its number uses the number up
+    /// and leaves a FAILED record in the database, as on 22.05.
+    pub fn submit(&mut self, request: Request, now: Moment) -> Result<u32, Refusal> {
+        self.tick(now);
+        let request = self.through_plugin(request);
+        let partition = self.partition_for(&request)?.clone();
+        let live = self.jobs.values().filter(|job| !job.is_settled()).count();
+        if live >= self.config.max_jobs {
+            return Err(Refusal::AccountingPolicy);
+        }
+        let verdict = self.admits(&request, &partition);
+        let id = self.take_id();
+        let job = self.new_job(id, request, &partition, now);
+        if let Err(refusal) = verdict {
+            self.record_refused(job, now);
+            return Err(refusal);
+        }
+        self.records.push(Record::new(&job, now));
+        self.jobs.insert(id, job);
+        self.touched.insert(id);
+        self.schedule(now);
+        Ok(id)
+    }
+
+    /// Checks a submission without making a job (`--test-only`). It uses a number up all the
+    /// same, as on 22.05.
+    ///
+    /// # Errors
+    /// The controller's refusal.
+    pub fn test(&mut self, request: Request, now: Moment) -> Result<(u32, Job), Refusal> {
+        let request = self.through_plugin(request);
+        let partition = self.partition_for(&request)?.clone();
+        let verdict = self.admits(&request, &partition);
+        let id = self.take_id();
+        verdict?;
+        let mut job = self.new_job(id, request, &partition, now);
+        job.nodes = partition
+            .nodes
+            .into_iter()
+            .take(job.request.nodes.max(1) as usize)
+            .collect();
+        Ok((id, job))
+    }
+
+    fn through_plugin(&self, mut request: Request) -> Request {
+        let plugin = &self.condition.plugin;
+        if let Some(comment) = &plugin.comment {
+            request.comment = Some(comment.clone()).filter(|comment| !comment.is_empty());
+        }
+        if let Some(name) = &plugin.name {
+            request.name.clone_from(name);
+        }
+        if plugin.force_requeue {
+            request.requeue = Some(true);
+        }
+        request
+    }
+
+    fn partition_for(&self, request: &Request) -> Result<&Partition, Refusal> {
+        let Some(wanted) = &request.partition else {
+            return self
+                .config
+                .partitions
+                .first()
+                .ok_or(Refusal::InvalidPartitionName);
+        };
+        // A list is allowed; the first that exists and is up takes the job here.
+        let find = |name: &str| {
+            self.config
+                .partitions
+                .iter()
+                .find(|known| known.name == name)
+        };
+        let mut chosen = None;
+        for name in wanted.split(',') {
+            let partition = find(name).ok_or(Refusal::InvalidPartitionName)?;
+            chosen = chosen.or(Some(partition).filter(|partition| partition.up));
+        }
+        chosen
+            .or_else(|| find(wanted))
+            .ok_or(Refusal::PartitionNotAvailable)
+    }
+
+    /// What the controller checks once the job has a number.
+    fn admits(&self, request: &Request, partition: &Partition) -> Result<(), Refusal> {
+        let nodes = || {
+            let names = partition.nodes.iter();
+            names.filter_map(|name| self.config.nodes.iter().find(|node| node.name == *name))
+        };
+        if request.reservation.is_some() {
+            return Err(Refusal::ReservationInvalid);
+        }
+        if let Some(features) = &request.features
+            && !nodes().any(|node| has_features(node, features))
+        {
+            return Err(Refusal::InvalidFeature);
+        }
+        if let Some(memory) = request.memory
+            && !nodes().any(|node| node.memory >= memory)
+        {
+            return Err(Refusal::NodeConfigUnavailable);
+        }
+        if let Some(wanted) = &request.nodelist
+            && !wanted
+                .split(',')
+                .all(|name| nodes().any(|node| node.name == name))
+        {
+            return Err(Refusal::InvalidNodeName);
+        }
+        Ok(())
+    }
+
+    fn new_job(&mut self, id: u32, request: Request, partition: &Partition, now: Moment) -> Job {
+        let asked = request.time_limit;
+        let time_limit = asked.or(partition.default_time).or(partition.max_time);
+        let held_by_site = self.condition.plugin.hold.then_some(Hold::Admin);
+        let hold = held_by_site.or(request.hold.then_some(Hold::User));
+        let reason = hold.map_or("None", Hold::reason).to_owned();
+        self.serial += 1;
+        Job {
+            id,
+            serial: self.serial,
+            partition: partition.name.clone(),
+            requeue: request.requeue.unwrap_or(self.config.job_requeue),
+            base: Base::Pending,
+            flags: Flags::default(),
+            reason,
+            hold,
+            submit: now,
+            eligible: request.begin.unwrap_or(now).max(now),
+            start: None,
+            end: None,
+            time_limit: time_limit.filter(|minutes| *minutes != u64::MAX),
+            restarts: 0,
+            nodes: Vec::new(),
+            cpus_per_node: 0,
+            exit: Exit::default(),
+            plan: None,
+            configured: None,
+            cleared: None,
+            suspended: None,
+            request,
+        }
+    }
+
+    fn record_refused(&mut self, mut job: Job, now: Moment) {
+        job.base = Base::Failed;
+        job.exit = Exit::status(1);
+        job.start = Some(now);
+        job.end = Some(now);
+        self.records.push(Record::new(&job, now));
+    }
+
+    /// From when on the scheduler looks at a waiting job.
+    pub(super) fn startable(&self, job: &Job) -> Moment {
+        let submitted = job.submit + self.config.start_delay;
+        submitted.max(job.eligible + Duration::ZERO)
+    }
+}
+
+fn has_features(node: &Node, wanted: &str) -> bool {
+    let mut names = wanted.split(['&', '|', ',']).map(str::trim);
+    names.all(|name| node.features.iter().any(|feature| feature == name))
+}

@@ -1,0 +1,5 @@
+//! How Slurm prints what it knows.
+
+pub(crate) mod fields;
+pub(crate) mod format;
+pub(crate) mod time;

@@ -1,0 +1,371 @@
+//! The fields of squeue: their names, their letters, their headings and their values.
+
+use super::time::{TimeStyle, limit, short_duration};
+use crate::generation::Generation;
+use crate::model::{Base, Cluster, Job};
+use crate::moment::Moment;
+
+/// What a field's value may depend on besides the job.
+pub(crate) struct Context<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) style: &'a TimeStyle,
+    pub(crate) now: Moment,
+}
+
+impl Context<'_> {
+    fn generation(&self) -> Generation {
+        self.cluster.config.generation
+    }
+}
+
+/// A field of squeue.
+pub(crate) struct Field {
+    /// Its name for `-O`, without regard to case; empty if it has none.
+    pub(crate) name: &'static str,
+    /// Its letter for `-o`, or NUL.
+    pub(crate) letter: char,
+    /// Its heading.
+    pub(crate) heading: &'static str,
+    /// Its value.
+    pub(crate) value: fn(&Job, &Context<'_>) -> String,
+}
+
+impl std::fmt::Debug for Field {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Field({})", self.heading)
+    }
+}
+
+const fn field(
+    name: &'static str,
+    letter: char,
+    heading: &'static str,
+    value: fn(&Job, &Context<'_>) -> String,
+) -> Field {
+    Field {
+        name,
+        letter,
+        heading,
+        value,
+    }
+}
+
+const NONE: char = '\0';
+
+/// Every field, as `squeue -O` and `-o` of 22.05.8 name and head them.
+pub(crate) const FIELDS: &[Field] = &[
+    field("Account", 'a', "ACCOUNT", |job, _| {
+        null(&job.request.account)
+    }),
+    field("AccrueTime", NONE, "ACCRUE_TIME", |job, context| {
+        context
+            .style
+            .show_or(Some(job.eligible).filter(|_| job.hold.is_none()), "N/A")
+    }),
+    field("admin_comment", NONE, "ADMIN_COMMENT", |_, _| {
+        "(null)".to_owned()
+    }),
+    field("AllocNodes", NONE, "ALLOC_NODES", |_, _| {
+        "localhost".to_owned()
+    }),
+    field("AllocSID", NONE, "ALLOC_SID", |_, _| "1".to_owned()),
+    field("ArrayJobID", 'F', "ARRAY_JOB_ID", |job, _| {
+        job.id.to_string()
+    }),
+    field("ArrayTaskID", 'K', "ARRAY_TASK_ID", |_, _| "N/A".to_owned()),
+    field("AssocID", NONE, "ASSOC_ID", |_, _| "0".to_owned()),
+    field("BatchFlag", NONE, "BATCH_FLAG", |_, _| "1".to_owned()),
+    field("BatchHost", 'B', "EXEC_HOST", |job, _| {
+        job.nodes
+            .first()
+            .cloned()
+            .unwrap_or_else(|| "n/a".to_owned())
+    }),
+    field("Cluster", NONE, "CLUSTER", |_, context| {
+        context.cluster.config.name.clone()
+    }),
+    field("ClusterFeature", NONE, "CLUSTER_FEATURES", |_, _| {
+        "(null)".to_owned()
+    }),
+    field("Command", 'o', "COMMAND", |job, _| command(job)),
+    field("Comment", 'k', "COMMENT", |job, _| {
+        null(&job.request.comment)
+    }),
+    field("Contiguous", 'O', "CONTIGUOUS", |_, _| "0".to_owned()),
+    field("Cores", 'I', "CORES_PER_SOCKET", |_, _| "*".to_owned()),
+    field("CoreSpec", 'X', "CORE_SPEC", |_, _| "N/A".to_owned()),
+    field("cpus-per-task", NONE, "CPUS_PER_TASK", |job, _| {
+        job.request.cpus_per_task.max(1).to_string()
+    }),
+    field("Deadline", NONE, "DEADLINE", |job, context| {
+        context.style.show_or(job.request.deadline, "N/A")
+    }),
+    field("DelayBoot", NONE, "DELAY_BOOT", |_, _| "0:00".to_owned()),
+    field("Dependency", 'E', "DEPENDENCY", |job, _| {
+        null(&job.request.dependency)
+    }),
+    field("DerivedEC", NONE, "DERIVED_EC", |_, _| "0".to_owned()),
+    field("EligibleTime", NONE, "ELIGIBLE_TIME", |job, context| {
+        context
+            .style
+            .show_or(Some(job.eligible).filter(|_| job.hold.is_none()), "N/A")
+    }),
+    field("EndTime", 'e', "END_TIME", end_time),
+    field("exit_code", NONE, "EXIT_CODE", exit_code),
+    field("Feature", 'f', "FEATURES", |job, _| {
+        null(&job.request.features)
+    }),
+    field("GroupID", 'G', "GROUP", |job, _| {
+        job.request.gid.to_string()
+    }),
+    field("GroupName", 'g', "GROUP", |job, _| {
+        job.request.group.clone()
+    }),
+    field("HetJobID", NONE, "HET_JOB_ID", |_, _| "N/A".to_owned()),
+    field("JobArrayID", 'i', "JOBID", |job, _| job.id.to_string()),
+    field("JobID", 'A', "JOBID", |job, _| job.id.to_string()),
+    field("LastSchedEval", NONE, "LAST_SCHED_EVAL", |job, context| {
+        context.style.show(job.submit)
+    }),
+    field("Licenses", 'W', "LICENSES", |job, _| {
+        null(&job.request.licenses)
+    }),
+    field("MaxCPUs", NONE, "MAX_CPUS", |job, _| {
+        job.wanted_cpus().to_string()
+    }),
+    field("MaxNodes", NONE, "MAX_NODES", |job, _| {
+        job.request.nodes.to_string()
+    }),
+    field("MCSLabel", NONE, "MCSLABEL", |_, _| "(null)".to_owned()),
+    field("MinCpus", 'c', "MIN_CPUS", |job, _| {
+        job.request.cpus_per_task.max(1).to_string()
+    }),
+    field("MinMemory", 'm', "MIN_MEMORY", memory),
+    field("MinTime", NONE, "TIME_MIN", |_, _| "0:00".to_owned()),
+    field("MinTmpDisk", 'd', "MIN_TMP_DISK", |_, _| "0".to_owned()),
+    field("Name", 'j', "NAME", |job, _| job.request.name.clone()),
+    field("Nice", 'y', "NICE", |job, _| job.request.nice.to_string()),
+    field("NodeList", 'N', "NODELIST", |job, _| job.nodes.join(",")),
+    field("NumCPUs", 'C', "CPUS", cpus),
+    field("NumNodes", 'D', "NODES", |job, _| {
+        node_count(job).to_string()
+    }),
+    field("NumTasks", NONE, "TASKS", |job, _| {
+        job.request.tasks.max(1).to_string()
+    }),
+    field("Origin", NONE, "ORIGIN", |_, _| "NA".to_owned()),
+    field("OverSubscribe", 'h', "OVER_SUBSCRIBE", |job, _| {
+        if job.request.exclusive { "NO" } else { "OK" }.to_owned()
+    }),
+    field("Partition", 'P', "PARTITION", |job, _| {
+        job.partition.clone()
+    }),
+    field("PendingTime", NONE, "PENDING_TIME", |job, context| {
+        let until = job.start.unwrap_or(context.now);
+        until.since(job.submit).as_secs().to_string()
+    }),
+    field("PreemptTime", NONE, "PREEMPT_TIME", |_, _| "N/A".to_owned()),
+    field("Priority", 'p', "PRIORITY", |job, _| {
+        format!("{:.14}", f64::from(job.priority()) / f64::from(u32::MAX))
+    }),
+    field("PriorityLong", 'Q', "PRIORITY", |job, _| {
+        job.priority().to_string()
+    }),
+    field("QOS", 'q', "QOS", |job, _| qos(job)),
+    field("Reason", 'r', "REASON", |job, _| job.reason.clone()),
+    field("ReasonList", 'R', "NODELIST(REASON)", reason_list),
+    field("Reboot", NONE, "REBOOT", |_, _| "0".to_owned()),
+    field("ReqNodes", 'n', "REQ_NODES", |job, _| {
+        job.request.nodelist.clone().unwrap_or_default()
+    }),
+    field("", 'x', "EXC_NODES", |job, _| {
+        job.request.exclude.clone().unwrap_or_default()
+    }),
+    field("Requeue", NONE, "REQUEUE", |job, _| {
+        u8::from(job.requeue).to_string()
+    }),
+    field("Reservation", 'v', "RESERVATION", |job, _| {
+        null(&job.request.reservation)
+    }),
+    field("RestartCnt", NONE, "RESTART_COUNT", |job, _| {
+        job.restarts.to_string()
+    }),
+    field("SchedNodes", 'Y', "SCHEDNODES", |_, _| "(null)".to_owned()),
+    field("SCT", 'z', "S:C:T", |_, _| "*:*:*".to_owned()),
+    field("Sockets", 'H', "SOCKETS_PER_NODE", |_, _| "*".to_owned()),
+    field("StartTime", 'S', "START_TIME", start_time),
+    field("State", 'T', "STATE", |job, context| {
+        job.shown(context.generation()).0.to_owned()
+    }),
+    field("StateCompact", 't', "ST", |job, context| {
+        job.shown(context.generation()).1.to_owned()
+    }),
+    field("STDERR", NONE, "STDERR", |job, _| {
+        job.request.stderr.clone().unwrap_or_else(|| stdout(job))
+    }),
+    field("STDIN", NONE, "STDIN", |job, _| job.request.stdin.clone()),
+    field("STDOUT", NONE, "STDOUT", |job, _| stdout(job)),
+    field("SubmitTime", 'V', "SUBMIT_TIME", |job, context| {
+        context.style.show(job.submit)
+    }),
+    field("system_comment", NONE, "SYSTEM_COMMENT", |_, _| {
+        "(null)".to_owned()
+    }),
+    field("Threads", 'J', "THREADS_PER_CORE", |_, _| "*".to_owned()),
+    field("TimeLeft", 'L', "TIME_LEFT", time_left),
+    field("TimeLimit", 'l', "TIME_LIMIT", |job, _| {
+        limit(job.time_limit)
+    }),
+    field("TimeUsed", 'M', "TIME", |job, context| {
+        short_duration(time_used(job, context))
+    }),
+    field("tres-alloc", NONE, "TRES_ALLOC", |job, context| {
+        tres(job, context.cluster)
+    }),
+    field("tres-per-node", 'b', "TRES_PER_NODE", |job, _| {
+        job.request
+            .gres
+            .as_ref()
+            .map_or_else(|| "N/A".to_owned(), |gres| format!("gres:{gres}"))
+    }),
+    field("UserID", 'U', "UID", |job, _| job.request.uid.to_string()),
+    field("UserName", 'u', "USER", |job, _| job.request.user.clone()),
+    field("WCKey", 'w', "WCKEY", |job, _| null(&job.request.wckey)),
+    field("WorkDir", 'Z', "WORK_DIR", |job, _| {
+        job.request.workdir.clone()
+    }),
+];
+
+fn null(value: &Option<String>) -> String {
+    value.clone().unwrap_or_else(|| "(null)".to_owned())
+}
+
+/// The script's path, or `(null)` if it came from stdin.
+pub(crate) fn command(job: &Job) -> String {
+    let command = &job.request.command;
+    if command.is_empty() {
+        "(null)".to_owned()
+    } else {
+        command.clone()
+    }
+}
+
+/// The QOS; `normal` is the one that a new database has.
+pub(crate) fn qos(job: &Job) -> String {
+    job.request
+        .qos
+        .clone()
+        .unwrap_or_else(|| "normal".to_owned())
+}
+
+/// Where stdout goes, as the controller shows it: `slurm-ID.out` in the working directory unless
+/// it was named.
+pub(crate) fn stdout(job: &Job) -> String {
+    let directory = &job.request.workdir;
+    match &job.request.stdout {
+        None => format!("{directory}/slurm-{}.out", job.id),
+        Some(path) => path.replace("%j", &job.id.to_string()),
+    }
+}
+
+/// How many nodes it has, had, or will have.
+pub(crate) fn node_count(job: &Job) -> usize {
+    if job.nodes.is_empty() {
+        job.request.nodes.max(1) as usize
+    } else {
+        job.nodes.len()
+    }
+}
+
+/// How many CPUs it has, had, or will have.
+pub(crate) fn cpu_count(job: &Job) -> u32 {
+    if job.nodes.is_empty() || !job.request.exclusive {
+        return job.wanted_cpus();
+    }
+    job.cpus_per_node
+        .saturating_mul(u32::try_from(job.nodes.len()).unwrap_or(u32::MAX))
+}
+
+fn cpus(job: &Job, _: &Context<'_>) -> String {
+    cpu_count(job).to_string()
+}
+
+fn memory(job: &Job, context: &Context<'_>) -> String {
+    let mebibytes = job
+        .request
+        .memory
+        .unwrap_or(context.cluster.config.memory_per_cpu);
+    match mebibytes {
+        gibibytes if gibibytes >= 1024 && gibibytes % 1024 == 0 => {
+            format!("{}G", gibibytes / 1024)
+        }
+        mebibytes => format!("{mebibytes}M"),
+    }
+}
+
+/// `cpu=1,mem=100M,node=1,billing=1`.
+pub(crate) fn tres(job: &Job, cluster: &Cluster) -> String {
+    let (cpus, nodes) = (cpu_count(job), node_count(job));
+    let per_node = job.request.memory.map(|memory| memory * nodes as u64);
+    let memory = per_node.unwrap_or(cluster.config.memory_per_cpu * u64::from(cpus));
+    format!("cpu={cpus},mem={memory}M,node={nodes},billing={cpus}")
+}
+
+/// Seconds that it ran.
+pub(crate) fn time_used(job: &Job, context: &Context<'_>) -> u64 {
+    let until = job.end.unwrap_or(context.now);
+    let waiting = job.base == Base::Pending;
+    let start = job.start.filter(|_| !waiting);
+    start.map_or(0, |start| {
+        until
+            .seconds()
+            .saturating_sub(start.seconds())
+            .max(0)
+            .unsigned_abs()
+    })
+}
+
+fn time_left(job: &Job, context: &Context<'_>) -> String {
+    let Some(minutes) = job.time_limit else {
+        return "UNLIMITED".to_owned();
+    };
+    let left = (minutes * 60).checked_sub(time_used(job, context));
+    left.map_or_else(|| "INVALID".to_owned(), short_duration)
+}
+
+fn start_time(job: &Job, context: &Context<'_>) -> String {
+    let known = job.start.filter(|_| job.base != Base::Pending);
+    // A job that waits for its begin time shows that.
+    let begins = Some(job.eligible).filter(|at| job.base == Base::Pending && *at > job.submit);
+    context.style.show_or(known.or(begins), "N/A")
+}
+
+fn end_time(job: &Job, context: &Context<'_>) -> String {
+    let limit = if job.base.is_started() {
+        job.limit()
+    } else {
+        None
+    };
+    let unknown = if job.base.is_started() { "NONE" } else { "N/A" };
+    let end = job.end.filter(|_| job.base != Base::Pending);
+    context.style.show_or(end.or(limit), unknown)
+}
+
+fn exit_code(job: &Job, context: &Context<'_>) -> String {
+    let exit = job.exit;
+    if context.generation() >= Generation::V24_11 {
+        return format!("{}:{}", exit.status, exit.signal);
+    }
+    exit.wait_status().to_string()
+}
+
+fn reason_list(job: &Job, _: &Context<'_>) -> String {
+    let failed = matches!(
+        job.base,
+        Base::Pending | Base::Failed | Base::Timeout | Base::OutOfMemory | Base::Deadline
+    );
+    if failed && !job.is_completing() {
+        return format!("({})", job.reason);
+    }
+    job.nodes.join(",")
+}

@@ -1,0 +1,131 @@
+//! squeue's two format languages: `-o '%.18i|%T'` and `-O 'JobID:0|,State:.12'`.
+
+use super::fields::{FIELDS, Field};
+
+/// One piece of an output line.
+#[derive(Clone, Debug)]
+pub(crate) enum Piece {
+    /// Text as it stands.
+    Literal(String),
+    /// A field, how wide, and what follows it.
+    Field(&'static Field, Width, String),
+}
+
+/// How wide a field is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Width {
+    /// Characters, or zero for as many as there are.
+    pub(crate) size: usize,
+    /// Whether it is filled on the left.
+    pub(crate) right: bool,
+}
+
+/// A format, and the complaints about it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Format {
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) complaints: String,
+}
+
+impl Format {
+    fn complain(&mut self, what: &str) {
+        let line = format!("squeue: error: Invalid job format specification: {what}\n");
+        self.complaints.push_str(&line);
+    }
+
+    /// A line: each field as `value` gives it.
+    pub(crate) fn line(&self, value: impl Fn(&Field) -> String) -> String {
+        let mut line = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => line.push_str(text),
+                Piece::Field(field, width, suffix) => {
+                    line.push_str(&fit(&value(field), *width));
+                    line.push_str(suffix);
+                }
+            }
+        }
+        line.push('\n');
+        line
+    }
+}
+
+/// Cuts and fills `text` to a width.
+pub(crate) fn fit(text: &str, width: Width) -> String {
+    let size = width.size;
+    if size == 0 {
+        return text.to_owned();
+    }
+    if width.right {
+        format!("{text:>size$.size$}")
+    } else {
+        format!("{text:<size$.size$}")
+    }
+}
+
+/// Reads `-o`. As in squeue, the text is split at `%`, so `%%` is not an escape; a specifier that
+/// does not exist is reported and printed as it stands.
+pub(crate) fn short(text: &str) -> Format {
+    let mut format = Format::default();
+    let mut parts = text.split('%');
+    if let Some(prefix) = parts.next().filter(|prefix| !prefix.is_empty()) {
+        format.pieces.push(Piece::Literal(prefix.to_owned()));
+    }
+    for part in parts.filter(|part| !part.is_empty()) {
+        let (right, rest) = match part.strip_prefix('.') {
+            Some(rest) => (true, rest),
+            None => (false, part),
+        };
+        let letters = rest.trim_start_matches(|character: char| character.is_ascii_digit());
+        let size = rest[..rest.len() - letters.len()].parse().unwrap_or(0);
+        let letter = letters.chars().next().unwrap_or(' ');
+        match FIELDS
+            .iter()
+            .find(|field| field.letter == letter && letter != '\0')
+        {
+            Some(field) => {
+                let suffix = letters[letter.len_utf8()..].to_owned();
+                format
+                    .pieces
+                    .push(Piece::Field(field, Width { size, right }, suffix));
+            }
+            None => {
+                format.complain(&letter.to_string());
+                format.pieces.push(Piece::Literal(format!("%{part}")));
+            }
+        }
+    }
+    format
+}
+
+/// Reads `-O`: `NAME[:[.]SIZE[SUFFIX]]`, separated by commas. A field is 20 wide unless it says
+/// otherwise, and `:0` is as wide as its text. A name that does not exist is reported and left
+/// out.
+pub(crate) fn long(text: &str) -> Format {
+    let mut format = Format::default();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let (name, layout) = part.split_once(':').unwrap_or((part, ""));
+        let (right, rest) = match layout.strip_prefix('.') {
+            Some(rest) => (true, rest),
+            None => (false, layout),
+        };
+        let suffix = rest.trim_start_matches(|character: char| character.is_ascii_digit());
+        let digits = &rest[..rest.len() - suffix.len()];
+        let size = digits
+            .parse()
+            .unwrap_or(if layout.is_empty() { 20 } else { 0 });
+        match FIELDS
+            .iter()
+            .find(|field| field.name.eq_ignore_ascii_case(name))
+        {
+            Some(field) => {
+                let width = Width { size, right };
+                format
+                    .pieces
+                    .push(Piece::Field(field, width, suffix.to_owned()));
+            }
+            None => format.complain(name),
+        }
+    }
+    format
+}

@@ -1,0 +1,173 @@
+//! Times and durations as Slurm prints them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::call::Call;
+use crate::moment::Moment;
+
+/// How a caller wants its times: SLURM_TIME_FORMAT and TZ.
+#[derive(Clone, Debug)]
+pub(crate) struct TimeStyle {
+    format: String,
+    zone: TimeZone,
+}
+
+impl TimeStyle {
+    /// As `slurm_make_time_str` reads them from the environment.
+    pub(crate) fn of(call: &Call) -> Self {
+        let format = match call.variable("SLURM_TIME_FORMAT") {
+            None | Some("standard") => "%Y-%m-%dT%H:%M:%S",
+            Some(other) => other,
+        };
+        let zone = match call.variable("TZ") {
+            _ if format == "%s" => TimeZone::UTC,
+            Some(name) => TimeZone::get(name).unwrap_or(TimeZone::UTC),
+            None => TimeZone::system(),
+        };
+        Self {
+            format: format.to_owned(),
+            zone,
+        }
+    }
+
+    /// A time in that style.
+    pub(crate) fn show(&self, moment: Moment) -> String {
+        if self.format == "%s" {
+            return moment.seconds().to_string();
+        }
+        let Ok(timestamp) = Timestamp::from_second(moment.seconds()) else {
+            return "Unknown".to_owned();
+        };
+        let zoned = timestamp.to_zoned_datetime(self.zone.clone());
+        jiff::fmt::strtime::format(&self.format, &zoned).unwrap_or_else(|_| "Unknown".to_owned())
+    }
+
+    /// A time, or `otherwise`.
+    pub(crate) fn show_or(&self, moment: Option<Moment>, otherwise: &str) -> String {
+        moment.map_or_else(|| otherwise.to_owned(), |moment| self.show(moment))
+    }
+}
+
+/// `1-02:03:04`, `2:03:04`, `3:04`: squeue's durations.
+pub(crate) fn short_duration(seconds: u64) -> String {
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    if days > 0 {
+        format!("{days}-{hours:02}:{minutes:02}:{seconds:02}")
+    } else if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
+}
+
+/// `1-02:03:04`, `02:03:04`: the durations of sacct and scontrol.
+pub(crate) fn long_duration(seconds: u64) -> String {
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    let days = if days > 0 {
+        format!("{days}-")
+    } else {
+        String::new()
+    };
+    format!("{days}{hours:02}:{minutes:02}:{seconds:02}")
+}
+
+/// A time limit in minutes, as squeue prints it.
+pub(crate) fn limit(minutes: Option<u64>) -> String {
+    minutes.map_or_else(
+        || "UNLIMITED".to_owned(),
+        |minutes| short_duration(minutes * 60),
+    )
+}
+
+/// Reads a time limit as sbatch does: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M`, `D-H:M:S`; in minutes,
+/// rounded up. `0`, `UNLIMITED` and `INFINITE` are no limit (`u64::MAX`).
+pub(crate) fn parse_limit(text: &str) -> Option<u64> {
+    if ["UNLIMITED", "INFINITE", "-1"]
+        .iter()
+        .any(|word| word.eq_ignore_ascii_case(text))
+    {
+        return Some(u64::MAX);
+    }
+    let (days, clock) = match text.split_once('-') {
+        Some((days, clock)) => (Some(days.parse::<u64>().ok()?), clock),
+        None => (None, text),
+    };
+    let parts: Option<Vec<u64>> = clock.split(':').map(|part| part.parse().ok()).collect();
+    let seconds = match (days, parts?.as_slice()) {
+        (None, [minutes]) => minutes * 60,
+        (None, [minutes, seconds]) => minutes * 60 + seconds,
+        (None, [hours, minutes, seconds]) => hours * 3600 + minutes * 60 + seconds,
+        (Some(days), [hours]) => days * 86_400 + hours * 3600,
+        (Some(days), [hours, minutes]) => days * 86_400 + hours * 3600 + minutes * 60,
+        (Some(days), [hours, minutes, seconds]) => {
+            days * 86_400 + hours * 3600 + minutes * 60 + seconds
+        }
+        _ => return None,
+    };
+    Some(if seconds == 0 {
+        u64::MAX
+    } else {
+        seconds.div_ceil(60)
+    })
+}
+
+/// Reads `--begin` and `--deadline`: `now`, `now+N[unit]`, or a local time.
+pub(crate) fn parse_when(text: &str, now: Moment) -> Option<Moment> {
+    if let Some(rest) = text.strip_prefix("now") {
+        let rest = rest.strip_prefix('+').unwrap_or(rest);
+        let digits = rest.trim_end_matches(|character: char| !character.is_ascii_digit());
+        let unit = match &rest[digits.len()..] {
+            "" | "s" | "sec" | "second" | "seconds" => 1,
+            "min" | "minute" | "minutes" => 60,
+            "hour" | "hours" => 3600,
+            "day" | "days" => 86_400,
+            "week" | "weeks" => 604_800,
+            _ => return None,
+        };
+        let count: u64 = if digits.is_empty() {
+            0
+        } else {
+            digits.parse().ok()?
+        };
+        return Some(now + Duration::from_secs(count.checked_mul(unit)?));
+    }
+    let civil: jiff::civil::DateTime = text.parse().ok()?;
+    let zoned = civil.to_zoned_datetime(TimeZone::system()).ok()?;
+    Some(Moment::from_seconds(zoned.timestamp().as_second()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_in_every_spelling() {
+        let read = [
+            "90",
+            "1:30",
+            "1:00:00",
+            "1-0",
+            "1-1:30",
+            "2-00:00:01",
+            "x",
+            "UNLIMITED",
+        ];
+        let minutes = read.map(parse_limit);
+        let day = 1440;
+        assert_eq!(minutes[..4], [Some(90), Some(2), Some(60), Some(day)]);
+        assert_eq!(minutes[4..6], [Some(day + 90), Some(2 * day + 1)]);
+        assert_eq!(minutes[6..], [None, Some(u64::MAX)]);
+    }
+
+    #[test]
+    fn durations_as_squeue_and_sacct_print_them() {
+        assert_eq!(short_duration(59), "0:59");
+        assert_eq!(short_duration(93_784), "1-02:03:04");
+        assert_eq!(long_duration(3), "00:00:03");
+    }
+}
