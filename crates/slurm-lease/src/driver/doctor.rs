@@ -69,7 +69,7 @@ impl Leases {
                         .map(|line| line.trim_start_matches("sbatch: ").trim())
                 };
                 match answer.exit {
-                    Exit::Status(0) => found.facts.extend(lines().next_back().map(str::to_owned)),
+                    Exit::Status(0) => found.facts.extend(lines().next_back().map(would_run)),
                     Exit::Status(_) => {
                         let said = lines().collect::<Vec<_>>().join("; ");
                         found
@@ -128,6 +128,13 @@ fn check_files(order: &Order, found: &mut CheckUp) {
             }
         }
     }
+}
+
+/// What a trial came to, of `Job 14 to start at 1795494189 using 1 processors on nodes n1 in
+/// partition batch`: all but the number, which no job will have, and the guessed time.
+fn would_run(line: &str) -> String {
+    let on = line.split_once(" using ").map_or(line, |(_, on)| on);
+    format!("a job would run with {on}")
 }
 
 fn describe(configuration: &Configuration) -> String {
