@@ -5,7 +5,7 @@ use std::io;
 
 use jiff::{SignedDuration, Timestamp};
 use slurm_lease::driver::{
-    Known, Leases, Lifetime, Order, Ready, ReleaseError, Released, Runner, StatusError, View, Watch,
+    Known, Leases, Lifetime, Order, ReleaseError, Released, Runner, StatusError, View, Watch,
 };
 use slurm_lease::{Endpoint, JobName, LeaseId};
 
@@ -82,21 +82,13 @@ fn acquire(arguments: &Arguments, request: &Request) -> Answered {
     let leases = arguments.leases()?;
     let watch = Watch::nothing().signals()?.peer(io::stdout())?;
     let mut progress = Progress::new();
-    let ready = leases.acquire(&order, &watch, &mut |lease| progress.tell(lease))?;
-    progress.say(&format!(
-        "ready: {}:{}",
-        ready.endpoint.host, ready.endpoint.port
-    ));
-    let view = leases.status(&lease)?;
-    Ok(Answer::lease(handed_out(&view, &ready)?))
-}
-
-/// The lease as it is handed out: its endpoint was just seen to answer.
-fn handed_out(view: &View, ready: &Ready) -> Result<Lease, String> {
-    let mut lease = describe(view);
-    lease.ssh = Some(ssh(view, &ready.endpoint)?);
-    lease.labels.insert("state", "ready".to_owned());
-    Ok(lease)
+    let view = leases.acquire(&order, &watch, &mut |lease| progress.tell(lease))?;
+    let mut lease = describe(&view);
+    if let Some(endpoint) = &view.ready {
+        progress.say(&format!("ready: {}:{}", endpoint.host, endpoint.port));
+        lease.ssh = Some(ssh(&view, endpoint)?);
+    }
+    Ok(Answer::lease(lease))
 }
 
 fn order(

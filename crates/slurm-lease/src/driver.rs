@@ -26,7 +26,7 @@ use camino::Utf8PathBuf;
 
 use crate::lease::Policy;
 
-pub use acquire::{AcquireError, Ready};
+pub use acquire::AcquireError;
 pub use crash::crash_point;
 pub use doctor::CheckUp;
 pub use keeper::KeeperCommand;

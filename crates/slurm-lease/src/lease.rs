@@ -54,7 +54,7 @@ impl Default for Policy {
             settle: Duration::from_secs(12),
             watch_first: Duration::from_secs(2),
             watch_most: Duration::from_secs(30),
-            chase_first: Duration::from_millis(100),
+            chase_first: Duration::from_millis(40),
             chase_most: Duration::from_secs(2),
             cancel_again: Duration::from_secs(10),
         }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
 use thiserror::Error;
 
 use crate::driver::Leases;
@@ -15,7 +14,7 @@ use crate::driver::keeper::{CLAIMED, Presence};
 use crate::driver::keys;
 use crate::driver::order::{BUNDLED, Order, Runner};
 use crate::driver::release::{ReleaseError, Released, Unproven};
-use crate::driver::status::{Ended, GREETING_LIMIT};
+use crate::driver::status::{Ended, GREETING_LIMIT, View};
 use crate::driver::store::{Held, Loaded, StoreError};
 use crate::driver::watch::{Files, Watch};
 use crate::endpoint::Endpoint;
@@ -31,17 +30,6 @@ const ROLLBACK_LIMIT: Duration = Duration::from_secs(20);
 const PREDECESSOR_LIMIT: Duration = Duration::from_secs(20);
 /// How long a controller that can't be asked is waited for before anything is submitted.
 const SCOUT_LIMIT: Duration = Duration::from_secs(25);
-
-/// A lease that can be worked on.
-#[derive(Clone, Debug)]
-pub struct Ready {
-    /// Its job.
-    pub job: JobRef,
-    /// Where to log in.
-    pub endpoint: Endpoint,
-    /// With which private key.
-    pub key: Utf8PathBuf,
-}
 
 /// A lease that did not become ready.
 #[derive(Debug, Error)]
@@ -138,7 +126,7 @@ impl Leases {
         order: &Order,
         watch: &Watch,
         progress: &mut dyn FnMut(&Lease),
-    ) -> Result<Ready, AcquireError> {
+    ) -> Result<View, AcquireError> {
         order.resources.options()?;
         self.end_abandoned(&order.lease);
         let mut held = self.begin(order)?;
@@ -258,7 +246,7 @@ enum Halt {
 }
 
 impl Acquiring<'_> {
-    fn run(&mut self, progress: &mut dyn FnMut(&Lease)) -> Result<Ready, Halt> {
+    fn run(&mut self, progress: &mut dyn FnMut(&Lease)) -> Result<Endpoint, Halt> {
         let (order, store) = (self.order, &self.leases.store);
         let dir = self.drive.held.dir().clone();
         let files = Files::in_dir(dir.path());
@@ -267,6 +255,7 @@ impl Acquiring<'_> {
             if self.watch.interruption().is_some() {
                 return Err(Halt::Interrupted);
             }
+            self.drive.read_runner_files();
             let step = self.drive.step(Some(&submit));
             progress(&self.drive.held.lease);
             self.check()?;
@@ -275,9 +264,8 @@ impl Acquiring<'_> {
                 Driven::Over(_) => return Err(Halt::Over),
                 Driven::Wait(until) => until.duration_since(now()).unsigned_abs(),
             };
-            self.drive.read_runner_files();
-            if let Some(ready) = self.ready() {
-                return Ok(ready);
+            if let Some(endpoint) = self.ready() {
+                return Ok(endpoint);
             }
             if self.drive.deadline.has_passed() {
                 return Err(Halt::TimedOut);
@@ -313,34 +301,28 @@ impl Acquiring<'_> {
     }
 
     /// The endpoint, once its sshd has answered and it is on disk that we hand it out.
-    fn ready(&mut self) -> Option<Ready> {
+    fn ready(&mut self) -> Option<Endpoint> {
         let endpoint = self.drive.held.lease.ready()?.clone();
         let direct = self.order.access.is_direct() && endpoint.proxy_command.is_none();
         if direct && !banner::answers(&endpoint, GREETING_LIMIT) {
             return None;
         }
-        let job = self.drive.held.lease.job()?.clone();
         let dir = self.drive.held.dir().clone();
         self.drive.held.lease.handle_handed_out(now());
         // The lease is there whether this is on disk or not; only the runner must know.
         drop(self.drive.held.commit());
         keys::pin(&dir, &endpoint).ok()?;
         dir.write(CLAIMED, b"").ok()?;
-        let own = || dir.file("id_ed25519");
-        Some(Ready {
-            job,
-            endpoint,
-            key: self.order.access.key.clone().unwrap_or_else(own),
-        })
+        Some(endpoint)
     }
 
     /// Answers for how the wait ended, and takes back what is not to be kept.
-    fn conclude(self, outcome: Result<Ready, Halt>) -> Result<Ready, AcquireError> {
+    fn conclude(self, outcome: Result<Endpoint, Halt>) -> Result<View, AcquireError> {
         let lease = self.order.lease.clone();
         let halt = match outcome {
-            Ok(ready) => {
+            Ok(endpoint) => {
                 self.presence.end();
-                return Ok(ready);
+                return Ok(View::handed_out(self.drive.held, endpoint));
             }
             Err(halt) => halt,
         };

@@ -58,6 +58,17 @@ pub struct View {
 }
 
 impl View {
+    /// A lease whose endpoint was just seen to answer.
+    pub(super) fn handed_out(held: Held, endpoint: Endpoint) -> Self {
+        let dir = held.dir().clone();
+        Self {
+            lease: held.lease,
+            dir,
+            ready: Some(endpoint),
+            lost: false,
+        }
+    }
+
     /// The private key that opens the endpoint.
     pub fn key(&self) -> Utf8PathBuf {
         if let Some(key) = self
