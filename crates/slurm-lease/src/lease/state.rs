@@ -279,6 +279,7 @@ impl State {
             uid: Some(uid),
             nodes: String::new(),
             name,
+            comment: String::new(),
         });
         if let Some(attempt) = &mut self.attempt {
             attempt.accounted = Some((state.clone(), *exit));

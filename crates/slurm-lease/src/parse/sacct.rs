@@ -9,8 +9,9 @@ use crate::job_state::JobState;
 use crate::parse::{Unavailable, text, unavailable};
 
 /// The fields that are asked for, in order.
-pub(crate) const FIELDS: [&str; 9] = [
+pub(crate) const FIELDS: [&str; 10] = [
     "JobIDRaw", "State", "Submit", "Start", "End", "ExitCode", "UID", "NodeList", "JobName",
+    "Comment",
 ];
 
 /// One run of a job as accounting has it. A requeued job has several.
@@ -34,6 +35,8 @@ pub struct AccountingRow {
     pub nodes: String,
     /// Its name.
     pub name: String,
+    /// Its comment, which most sites do not store, and none does before the end.
+    pub comment: String,
 }
 
 /// What accounting said.
@@ -94,5 +97,6 @@ fn row(fields: &[&[u8]]) -> Option<AccountingRow> {
         uid: word(6).parse().ok().map(Uid),
         nodes: word(7),
         name: word(8),
+        comment: word(9),
     })
 }

@@ -1,0 +1,213 @@
+//! Every recording of a real Slurm, read by the parser of its command.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use slurm_lease::parse::sbatch::Submitted;
+use slurm_lease::parse::scancel::Cancelled;
+use slurm_lease::parse::squeue::{Queue, QueueRow};
+use slurm_lease::parse::{sacct, sbatch, scancel, scontrol, squeue};
+use slurm_lease::{Answer, Exit, Mark};
+
+const GENERATIONS: [&str; 4] = ["20.11", "22.05", "24.11", "26.05"];
+
+/// One recording.
+struct Recording {
+    case: String,
+    answer: Answer,
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}
+
+/// The mark that the recordings have in the place of a random one.
+fn mark() -> Mark {
+    Mark::from_bits(0)
+}
+
+/// The recordings of one command, in the order of their names.
+fn recordings(generation: &str, command: &str) -> Vec<Recording> {
+    let directory = fixtures().join(generation).join(command);
+    let mut cases: Vec<String> = fs::read_dir(&directory)
+        .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter_map(|name| name.strip_suffix(".cmd").map(str::to_owned))
+        .collect();
+    cases.sort();
+    assert!(!cases.is_empty(), "{}", directory.display());
+    cases
+        .into_iter()
+        .map(|case| {
+            let read = |kind: &str| fs::read(directory.join(format!("{case}.{kind}"))).unwrap();
+            let status = String::from_utf8(read("status")).unwrap();
+            let exit = match status.trim() {
+                // timeout's, which is how a command that hung was ended.
+                "124" => Exit::TimedOut,
+                status => Exit::Status(status.parse().unwrap()),
+            };
+            let answer = Answer {
+                exit,
+                stdout: with_mark(&read("stdout")),
+                stderr: read("stderr"),
+            };
+            Recording { case, answer }
+        })
+        .collect()
+}
+
+fn with_mark(stdout: &[u8]) -> Vec<u8> {
+    let fixed: &[u8] = b"|~mark~|";
+    let mut marked = Vec::new();
+    let mut rest = stdout;
+    while let Some(at) = rest.windows(fixed.len()).position(|window| window == fixed) {
+        marked.extend_from_slice(&rest[..at]);
+        marked.extend_from_slice(mark().as_str().as_bytes());
+        rest = &rest[at + fixed.len()..];
+    }
+    marked.extend_from_slice(rest);
+    marked
+}
+
+/// What differs from one recording to the next, left out.
+fn row(row: &QueueRow) -> String {
+    let QueueRow {
+        state,
+        restarts,
+        requeueable,
+        reason,
+        nodes,
+        exit,
+        name,
+        comment,
+        ..
+    } = row;
+    let times = [row.submitted, row.started, row.ends].map(|time| time.is_some());
+    format!(
+        "{state} {:?} reason={reason:?} nodes={nodes:?} exit={exit:?} restarts={restarts} requeueable={requeueable} times={times:?} name={name:?} comment={comment:?}",
+        state.meaning()
+    )
+}
+
+#[test]
+fn squeue_is_read_on_every_generation() {
+    for generation in GENERATIONS {
+        let mut text = String::new();
+        for Recording { case, answer } in recordings(generation, "squeue") {
+            // The forms that the library does not ask for.
+            let other = [".o", ".json", ".v", ".start", ".heading"];
+            if other.iter().any(|end| case.ends_with(end)) {
+                continue;
+            }
+            match squeue::parse(&answer, &mark()) {
+                Queue::Rows(rows) => {
+                    writeln!(text, "{case}: {} rows", rows.rows.len()).unwrap();
+                    for seen in &rows.rows {
+                        writeln!(text, "  {}", row(seen)).unwrap();
+                    }
+                    if !rows.unreadable.is_empty() {
+                        writeln!(text, "  unreadable: {:?}", rows.unreadable).unwrap();
+                    }
+                }
+                Queue::InvalidJobId => writeln!(text, "{case}: invalid job id").unwrap(),
+                Queue::Unavailable(why) => writeln!(text, "{case}: {:?}", why.cause).unwrap(),
+            }
+        }
+        insta::assert_snapshot!(format!("squeue-{generation}"), text);
+    }
+}
+
+#[test]
+fn sacct_is_read_on_every_generation() {
+    for generation in GENERATIONS {
+        let mut text = String::new();
+        for Recording { case, answer } in recordings(generation, "sacct") {
+            match sacct::parse(&answer, &mark()) {
+                sacct::Accounting::Rows(rows) => {
+                    writeln!(text, "{case}: {} rows", rows.len()).unwrap();
+                    for row in rows {
+                        let times =
+                            [row.submitted, row.started, row.ended].map(|time| time.is_some());
+                        writeln!(
+                            text,
+                            "  {} {:?} exit={:?} nodes={:?} times={times:?} name={:?} comment={:?}",
+                            row.state,
+                            row.state.meaning(),
+                            row.exit,
+                            row.nodes,
+                            row.name,
+                            row.comment
+                        )
+                        .unwrap();
+                    }
+                }
+                sacct::Accounting::Unavailable(why) => {
+                    writeln!(text, "{case}: {:?}", why.cause).unwrap();
+                }
+            }
+        }
+        insta::assert_snapshot!(format!("sacct-{generation}"), text);
+    }
+}
+
+#[test]
+fn sbatch_is_read_on_every_generation() {
+    for generation in GENERATIONS {
+        let mut text = String::new();
+        for Recording { case, answer } in recordings(generation, "sbatch") {
+            let submitted = sbatch::parse(&answer);
+            let word = match &submitted {
+                Submitted::Accepted(job) if job.cluster.is_some() => "accepted, with a cluster",
+                Submitted::Accepted(_) => "accepted",
+                Submitted::Refused(_) => "refused",
+                Submitted::Unclear(_) => "unclear",
+            };
+            // A job that exists must never be taken for refused, nor one that does not for there.
+            let refused = matches!(submitted, Submitted::Refused(_));
+            let accepted = matches!(submitted, Submitted::Accepted(_));
+            assert!(
+                !(case.starts_with("accepted") && refused),
+                "{generation} {case}"
+            );
+            assert!(
+                !(case.starts_with("refused") && accepted),
+                "{generation} {case}"
+            );
+            writeln!(text, "{case}: {word}").unwrap();
+        }
+        insta::assert_snapshot!(format!("sbatch-{generation}"), text);
+    }
+}
+
+#[test]
+fn scancel_is_read_on_every_generation() {
+    for generation in GENERATIONS {
+        let mut text = String::new();
+        for Recording { case, answer } in recordings(generation, "scancel") {
+            let cancelled = match scancel::parse(&answer) {
+                Cancelled::Unclear(why) => format!("unclear: {:?}", why.cause),
+                known => format!("{known:?}"),
+            };
+            writeln!(text, "{case}: {cancelled}").unwrap();
+        }
+        insta::assert_snapshot!(format!("scancel-{generation}"), text);
+    }
+}
+
+#[test]
+fn the_configuration_is_read_on_every_generation() {
+    for generation in GENERATIONS {
+        let shown = recordings(generation, "scontrol")
+            .into_iter()
+            .filter(|recording| recording.case.contains("config"))
+            .filter_map(|recording| scontrol::parse(&recording.answer).ok());
+        let mut shown = shown.peekable();
+        assert!(shown.peek().is_some(), "{generation}");
+        for configuration in shown {
+            let version = configuration.version.unwrap();
+            assert!(version.starts_with(generation), "{version}");
+            assert!(configuration.min_job_age.is_some() && configuration.message_timeout.is_some());
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of the library as others use it.
+
+mod fixtures;
