@@ -21,7 +21,7 @@ usage: fake-slurm new DIR [--generation 20.11|22.05|24.11|26.05] [--run-jobs]
        fake-slurm fault DIR FAULT-AS-JSON
        fake-slurm fault DIR clear
        fake-slurm controller DIR up|down|hung|stale|authentication|munge
-       fake-slurm accounting DIR up|down|disabled|SECONDS-OF-LAG
+       fake-slurm accounting DIR up|down|no-database|disabled|SECONDS-OF-LAG
        fake-slurm lose-state DIR
        fake-slurm advance DIR SECONDS
        fake-slurm jobs DIR
@@ -169,6 +169,7 @@ fn accounting(text: &str) -> Result<Accounting, AdminError> {
     Ok(match text {
         "up" => Accounting::Up,
         "down" => Accounting::Down,
+        "no-database" => Accounting::NoDatabase,
         "disabled" => Accounting::Disabled,
         lag => Accounting::Lagging(seconds(lag)?),
     })

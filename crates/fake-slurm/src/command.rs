@@ -94,7 +94,13 @@ impl Answering<'_> {
             Wrong::Unknown(option) => self.not_played(&format!("the option {option}")),
             Wrong::NoValue(text) | Wrong::Ambiguous(text) => {
                 let hint = format!("Try \"{name} --help\" for more information\n");
-                Reply::fail(1, format!("{name}: {text}\n{hint}"))
+                // sbatch ends with -1 where the others say 1.
+                let status = if self.call.program == Program::Sbatch {
+                    255
+                } else {
+                    1
+                };
+                Reply::fail(status, format!("{name}: {text}\n{hint}"))
             }
         })
     }
@@ -128,7 +134,7 @@ impl Answering<'_> {
         let Some(named) = parsed.value("clusters").or(from_variable) else {
             return Ok((vec![self.world.home.clone()], false));
         };
-        self.database_for_clusters()?;
+        self.database_for_clusters(named)?;
         if named == "all" {
             return Ok((self.world.clusters.keys().cloned().collect(), true));
         }
@@ -141,32 +147,49 @@ impl Answering<'_> {
                 return Err(self.unknown_cluster(name, from_variable.is_some()));
             }
         }
+        self.down_clusters(&names)?;
         if from_variable.is_some() && parsed.has("local") {
             return Ok((vec![self.world.home.clone()], false));
         }
         Ok((names, true))
     }
 
-    fn database_for_clusters(&self) -> Result<(), Reply> {
+    /// `-M` needs the database to know where the cluster is.
+    fn database_for_clusters(&self, named: &str) -> Result<(), Reply> {
         let Some(home) = self.home() else {
             return Ok(());
         };
-        let gone = !home.config.accounting
-            || matches!(
-                home.condition.accounting,
-                Accounting::Down | Accounting::Disabled
-            );
-        if gone {
-            return Err(self.error(
-                "There is a problem talking to the database: Connection refused.  Only local \
-                 cluster communication is available, remove --clusters from your command line or \
-                 contact your admin to resolve the problem.",
+        let gone = matches!(
+            home.condition.accounting,
+            Accounting::Down | Accounting::NoDatabase | Accounting::Disabled
+        );
+        if (gone || !home.config.accounting) && self.call.program != Program::Sacct {
+            let first = format!("{}: error: Problem talking to database\n", self.name());
+            return Err(Reply::fail(
+                1,
+                first + &self.unreachable_cluster(named, false),
             ));
         }
         Ok(())
     }
 
-    fn unknown_cluster(&self, name: &str, from_variable: bool) -> Reply {
+    /// A cluster that is known but whose controller does not answer: `-M` does not find it.
+    fn down_clusters(&self, names: &[String]) -> Result<(), Reply> {
+        let down = |name: &&String| {
+            let controller = self
+                .world
+                .clusters
+                .get(*name)
+                .map(|known| known.condition.controller);
+            **name != self.world.home && controller == Some(Controller::Down)
+        };
+        match names.iter().find(down) {
+            Some(name) => Err(Reply::fail(1, self.unreachable_cluster(name, false))),
+            None => Ok(()),
+        }
+    }
+
+    fn unreachable_cluster(&self, name: &str, from_variable: bool) -> String {
         let command = self.name();
         let recent = self.generation() >= Generation::V24_11;
         let variable = from_variable && !recent && self.call.program == Program::Squeue;
@@ -176,14 +199,19 @@ impl Answering<'_> {
             "--cluster"
         };
         let mut text = format!(
-            "{command}: error: No cluster '{name}' known by database.\n\
-             {command}: error: '{name}' can't be reached now, or it is an invalid entry for \
+            "{command}: error: '{name}' can't be reached now, or it is an invalid entry for \
              {place}.  Use 'sacctmgr list clusters' to see available clusters.\n"
         );
-        if recent {
+        if recent && self.call.program != Program::Sbatch {
             text += &format!("{command}: fatal: Could not get cluster information\n");
         }
-        Reply::fail(1, text)
+        text
+    }
+
+    fn unknown_cluster(&self, name: &str, from_variable: bool) -> Reply {
+        let command = self.name();
+        let first = format!("{command}: error: No cluster '{name}' known by database.\n");
+        Reply::fail(1, first + &self.unreachable_cluster(name, from_variable))
     }
 
     /// Why no answer comes from a cluster's controller: the words and number of Slurm's error.
@@ -201,10 +229,12 @@ impl Answering<'_> {
             Controller::MungeDown => (1007, "Protocol authentication error", true),
         };
         let delay = cluster.config.patience;
+        let generation = cluster.config.generation;
         Ok(Some(Unreachable {
             code,
             text,
             munge: prelude,
+            generation,
             delay,
         }))
     }
@@ -215,20 +245,17 @@ struct Unreachable {
     code: i32,
     text: &'static str,
     munge: bool,
+    generation: Generation,
     delay: std::time::Duration,
 }
 
 impl Unreachable {
-    /// The failure of a command that says `before` in front of the reason.
-    fn reply(&self, command: &str, before: &str, status: u8) -> Reply {
+    /// The failure of a command that says `before` in front of the reason. `request` is what it
+    /// would have sent: munge's complaint names it.
+    fn reply(&self, command: &str, request: &str, before: &str, status: u8) -> Reply {
         let mut text = String::new();
         if self.munge {
-            let socket =
-                "Failed to access \"/run/munge/munge.socket.2\": No such file or directory";
-            text += &format!("{command}: error: If munged is up, restart with --num-threads=10\n");
-            text += &format!("{command}: error: Munge encode failed: {socket}\n");
-            text += &format!("{command}: error: slurm_send_node_msg: auth_g_create: ");
-            text += "REQUEST has authentication error\n";
+            text += &munge_lines(command, request, self.generation);
         }
         text += &format!("{before}{}\n", self.text);
         Reply {
@@ -236,6 +263,22 @@ impl Unreachable {
             ..Reply::fail(status, text)
         }
     }
+}
+
+/// What a command says whose munged does not answer.
+fn munge_lines(command: &str, request: &str, generation: Generation) -> String {
+    let recent = generation >= Generation::V24_11;
+    let function = if recent {
+        "slurm_buffers_pack_msg"
+    } else {
+        "slurm_send_node_msg"
+    };
+    format!(
+        "{command}: error: If munged is up, restart with --num-threads=10\n\
+         {command}: error: Munge encode failed: Failed to access \"/run/munge/munge.socket.2\": No \
+         such file or directory (Did you start munged?)\n\
+         {command}: error: {function}: auth_g_create: {request} has authentication error\n"
+    )
 }
 
 /// Splits a list of names at commas.

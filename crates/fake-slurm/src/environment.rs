@@ -3,6 +3,7 @@
 
 use crate::host::login_of;
 use crate::model::{Cluster, Job};
+use crate::render::hostlist::hostlist;
 use crate::store::Store;
 
 /// The environment of a job's script.
@@ -41,7 +42,7 @@ pub(crate) fn of_job(job: &Job, cluster: &Cluster, store: &Store) -> Vec<(String
 fn of_slurm(job: &Job, cluster: &Cluster) -> Vec<(&'static str, String)> {
     let request = &job.request;
     let id = job.id.to_string();
-    let nodes = job.nodes.join(",");
+    let nodes = hostlist(&job.nodes);
     let first = job.nodes.first().cloned().unwrap_or_default();
     let count = job.nodes.len().to_string();
     let each = job.cpus_per_node.to_string();

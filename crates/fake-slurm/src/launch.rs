@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
 
-use crate::call::{Effect, Reply};
+use crate::call::{Effect, Program, Reply};
 use crate::model::{Execution, Job, World};
 use crate::store::{Store, StoreError, at, make_directory};
 use crate::text;
@@ -135,9 +135,9 @@ pub(crate) fn tell(spool: &Path, line: &str) -> bool {
 
 /// Starts a supervisor. It inherits nothing but what it is told.
 fn start(store: &Store, job: &Concerned) -> Result<(), StoreError> {
-    let program = std::env::current_exe().map_err(at(Path::new("/proc/self/exe")))?;
-    // What the caller left open without close-on-exec would otherwise live as long as the job.
-    close_fds::set_fds_cloexec(3, &[]);
+    // Not the running executable: that may be a test that changes the model.
+    let link = store.root().join("bin").join(Program::Sbatch.name());
+    let program = link.read_link().map_err(at(&link))?;
     let id = job.id.to_string();
     let mut command = Command::new(&program);
     command

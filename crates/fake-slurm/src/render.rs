@@ -2,4 +2,5 @@
 
 pub(crate) mod fields;
 pub(crate) mod format;
+pub(crate) mod hostlist;
 pub(crate) mod time;

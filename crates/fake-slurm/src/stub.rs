@@ -46,6 +46,8 @@ fn executed_path() -> PathBuf {
 }
 
 fn play_program(program: Program, executed: &Path) -> u8 {
+    // What the caller left open without close-on-exec would otherwise live as long as a job.
+    close_fds::set_fds_cloexec(3, &[]);
     let call = this_call(program);
     let played = find(&call, executed).and_then(|found| match found {
         Found::Cluster(store, home) => perform(&store, home, &call),
@@ -103,6 +105,7 @@ fn find(call: &Call, executed: &Path) -> Result<Found, StoreError> {
                 format!(
                     "{name}: error: s_p_parse_file: cannot stat file {conf}: No such file or \
                      directory, retrying in 1sec up to 60sec\n\
+                     {name}: error: ClusterName needs to be specified\n\
                      {name}: fatal: Unable to process configuration file\n"
                 ),
             )));

@@ -223,7 +223,7 @@ impl Supervisor {
         let mut world = locked.world()?;
         let now = world.clock.now(host_time());
         if let Some(cluster) = world.clusters.get_mut(&self.cluster) {
-            cluster.exited(self.id, Exit::signal(53), now);
+            cluster.exited(self.id, Exit::NO_OUTPUT, now);
         }
         settle(&store, &locked, world, &Reply::default())
     }

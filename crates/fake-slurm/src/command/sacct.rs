@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answer, Answering, listed};
+use super::{Answer, Answering, listed, munge_lines};
 use crate::call::Reply;
 use crate::generation::Generation;
-use crate::model::{Accounting, Cluster, Entry, Record};
+use crate::model::{Accounting, Cluster, Controller, Entry, Exit, Record};
 use crate::moment::Moment;
 use crate::options::{Known, Parsed, Takes};
 use crate::render::format::{Width, fit};
+use crate::render::hostlist::hostlist;
 use crate::render::time::{TimeStyle, limit, long_duration, parse_when};
 
 const KNOWN: &[Known] = &[
@@ -98,7 +99,7 @@ const FIELDS: &[Field] = &[
         if nodes.is_empty() {
             "None assigned".to_owned()
         } else {
-            nodes.join(",")
+            hostlist(nodes)
         }
     }),
     field("Partition", 10, |shown| shown.record.partition.clone()),
@@ -151,14 +152,20 @@ fn start(shown: &Shown<'_>) -> String {
     shown.style.show_or(start, unknown)
 }
 
-/// The exit code of the batch script. A job that was cancelled shows that of the allocation,
-/// which is nothing.
+/// The exit code of the batch script. Where it was not the script that ended the job, there is
+/// none; for a failed node 24.11 and later say 1.
 fn exit_code(shown: &Shown<'_>) -> String {
-    let exit = shown.entry.exit;
-    if shown.entry.state.starts_with("CANCELLED") {
-        return "0:0".to_owned();
+    let generation = shown.cluster.config.generation;
+    let base = shown.entry.state.split(' ').next().unwrap_or_default();
+    match base {
+        "FAILED" if shown.entry.exit == Exit::NO_OUTPUT && generation == Generation::V20_11 => {
+            "1:0".to_owned()
+        }
+        "COMPLETED" | "FAILED" | "OUT_OF_MEMORY" => shown.entry.exit.to_string(),
+        "NODE_FAIL" if generation >= Generation::V24_11 => "1:0".to_owned(),
+        "DEADLINE" => "1:0".to_owned(),
+        _ => "0:0".to_owned(),
     }
-    format!("{}:{}", exit.status, exit.signal)
 }
 
 pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
@@ -216,10 +223,42 @@ fn database(answering: &Answering<'_>) -> Result<(), Reply> {
     if !home.config.accounting || home.condition.accounting == Accounting::Disabled {
         return Err(Reply::fail(1, "Slurm accounting storage is disabled\n"));
     }
-    if home.condition.accounting == Accounting::Down {
-        return Err(answering.error("Problem talking to the database: Connection refused"));
-    }
-    Ok(())
+    let recent = home.config.generation >= Generation::V24_11;
+    let wrong = match home.condition.accounting {
+        _ if home.condition.controller == Controller::MungeDown => {
+            let text = format!(
+                "{}sacct: error: slurm_persist_conn_open: failed to send persistent connection \
+                 init message to 127.0.0.1:6819\n",
+                munge_lines("sacct", "REQUEST_PERSIST_INIT", home.config.generation)
+            );
+            (text, "Protocol authentication error")
+        }
+        Accounting::Down => {
+            let function = if recent {
+                "_open_persist_conn"
+            } else {
+                "slurm_persist_conn_open_without_init"
+            };
+            let text = format!(
+                "sacct: error: {function}: failed to open persistent connection to \
+                 host:127.0.0.1:6819: Connection refused\n"
+            );
+            (text, "Connection refused")
+        }
+        Accounting::NoDatabase => {
+            let text = "sacct: error: slurm_persist_conn_open: Something happened with the \
+                receiving/processing of the persistent connection init message to 127.0.0.1:6819: \
+                Unable to connect to database\n";
+            (text.to_owned(), "Unable to connect to database")
+        }
+        Accounting::Up | Accounting::Lagging(_) | Accounting::Disabled => return Ok(()),
+    };
+    let (first, why) = wrong;
+    let rest = format!(
+        "sacct: error: Sending PersistInit msg: {why}\n\
+         sacct: error: Problem talking to the database: {why}\n"
+    );
+    Err(Reply::fail(1, first + &rest))
 }
 
 fn ids(answering: &Answering<'_>, text: Option<&str>) -> Result<Option<Vec<u32>>, Reply> {
@@ -261,7 +300,7 @@ fn selected<'a>(
     let now = answering.now;
     let lag = match cluster.condition.accounting {
         Accounting::Lagging(lag) => i64::try_from(lag.as_millis()).unwrap_or(i64::MAX),
-        Accounting::Up | Accounting::Down | Accounting::Disabled => 0,
+        Accounting::Up | Accounting::Down | Accounting::NoDatabase | Accounting::Disabled => 0,
     };
     let until = Moment::from_millis(now.millis().saturating_sub(lag));
     let since = parsed

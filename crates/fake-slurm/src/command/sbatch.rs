@@ -21,7 +21,7 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     let cluster = choose(answering, &clusters);
     let notices = notices(answering, &cluster)?;
     let mut reply = if parsed.has("test-only") {
-        test_only(answering, &cluster, request)?
+        test_only(answering, &cluster, named, request)?
     } else {
         let name = named.then_some(cluster.as_str());
         submit(answering, &cluster, name, request, script, &parsed)?
@@ -35,6 +35,9 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
 fn script(answering: &Answering<'_>, parsed: &Parsed) -> Result<String, Reply> {
     let error = |text: &str| answering.error(text);
     if let Some(wrapped) = parsed.value("wrap") {
+        if !parsed.operands.is_empty() {
+            return Err(error("Script arguments not permitted with --wrap option"));
+        }
         return Ok(format!(
             "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{wrapped}\n"
         ));
@@ -46,6 +49,15 @@ fn script(answering: &Answering<'_>, parsed: &Parsed) -> Result<String, Reply> {
         }
         None => answering.host.read_stdin(),
     };
+    // A directory can be opened, and nothing be read from it.
+    let empty = |error: &std::io::Error| error.kind() == std::io::ErrorKind::IsADirectory;
+    let bytes = bytes.or_else(|error| {
+        if empty(&error) {
+            Ok(Vec::new())
+        } else {
+            Err(error)
+        }
+    });
     let Ok(bytes) = bytes else {
         let path = parsed.operands.first().map_or("", String::as_str);
         return Err(error(&format!("Unable to open file {path}")));
@@ -215,7 +227,7 @@ fn submit(
             });
             cluster.changed = true;
         }
-        return Err(unreachable.reply("sbatch", before, 1));
+        return Err(unreachable.reply("sbatch", "REQUEST_SUBMIT_BATCH_JOB", before, 1));
     }
     let cluster = answering.cluster(name)?;
     if cluster.condition.controller == Controller::Stale {
@@ -225,9 +237,9 @@ fn submit(
     let delay = cluster.condition.backoff.unwrap_or_default();
     check_gres(cluster, &request)?;
     let wanted = request.partition.clone().unwrap_or_default();
-    let oversized = request.memory.is_some();
+    let (memory, cpus) = (request.memory.is_some(), request.cpus_per_task > 1);
     let id = cluster.submit(request, now).map_err(|refusal| {
-        let preludes = prelude(refusal, &wanted, oversized);
+        let preludes = prelude(refusal, &wanted, memory, cpus);
         Reply::fail(1, format!("{preludes}{before}{}\n", refusal.text()))
     })?;
     let virtual_job = cluster.config.execution == Execution::Virtual;
@@ -259,16 +271,22 @@ fn announce(id: u32, cluster: Option<&str>, parsed: &Parsed) -> String {
 }
 
 /// What the controller lets sbatch say before the refusal itself.
-fn prelude(refusal: Refusal, partition: &str, memory: bool) -> String {
-    match refusal {
+fn prelude(refusal: Refusal, partition: &str, memory: bool, cpus: bool) -> String {
+    let text = match refusal {
         Refusal::InvalidPartitionName => {
-            format!("sbatch: error: invalid partition specified: {partition}\n")
+            // Of a list the one that does not exist is named, which is the last here.
+            let wrong = partition.rsplit(',').next().unwrap_or(partition);
+            format!("invalid partition specified: {wrong}")
         }
         Refusal::NodeConfigUnavailable if memory => {
-            "sbatch: error: Memory specification can not be satisfied\n".to_owned()
+            "Memory specification can not be satisfied".to_owned()
         }
-        _ => String::new(),
-    }
+        Refusal::NodeConfigUnavailable if cpus => {
+            "CPU count per node can not be satisfied".to_owned()
+        }
+        _ => return String::new(),
+    };
+    format!("sbatch: error: {text}\n")
 }
 
 /// Generic resources that no node has are refused before there is a job.
@@ -292,24 +310,25 @@ fn check_gres(cluster: &crate::model::Cluster, request: &Request) -> Result<(), 
     Ok(())
 }
 
-fn test_only(answering: &mut Answering<'_>, name: &str, request: Request) -> Answer {
+fn test_only(answering: &mut Answering<'_>, name: &str, named: bool, request: Request) -> Answer {
     let (now, call) = (answering.now, answering.call);
     let before = "allocation failure: ";
     if let Some(unreachable) = answering.unreachable(name)? {
-        return Err(unreachable.reply("sbatch", before, 1));
+        return Err(unreachable.reply("sbatch", "REQUEST_JOB_WILL_RUN", before, 1));
     }
     let cluster = answering.cluster(name)?;
     check_gres(cluster, &request)?;
     let wanted = request.partition.clone().unwrap_or_default();
-    let oversized = request.memory.is_some();
+    let (memory, cpus) = (request.memory.is_some(), request.cpus_per_task > 1);
     let (id, job) = cluster.test(request, now).map_err(|refusal| {
-        let preludes = prelude(refusal, &wanted, oversized);
+        let preludes = prelude(refusal, &wanted, memory, cpus);
         Reply::fail(1, format!("{preludes}{before}{}\n", refusal.text()))
     })?;
-    let article = if cluster.config.generation == Generation::V26_05 {
-        " a"
-    } else {
-        ""
+    // 26.05 puts the cluster and a stray article in.
+    let infix = match cluster.config.generation {
+        Generation::V26_05 if named => format!(" on cluster {name} a"),
+        Generation::V26_05 => " a".to_owned(),
+        _ => String::new(),
     };
     let when = TimeStyle::of(call).show(now);
     let Job {
@@ -318,7 +337,7 @@ fn test_only(answering: &mut Answering<'_>, name: &str, request: Request) -> Ans
     Ok(Reply::fail(
         0,
         format!(
-            "sbatch: Job {id} to start at {when}{article} using {} processors on nodes {} in \
+            "sbatch: Job {id} to start at {when}{infix} using {} processors on nodes {} in \
              partition {partition}\n",
             job.wanted_cpus(),
             nodes.join(",")

@@ -203,6 +203,11 @@ fn count(parsed: &Parsed, name: &str) -> Result<u32, Reply> {
             "\"{text}\" is not a valid node count\n\
             sbatch: error: invalid node count '{text}'"
         )),
+        // An option of its own kind: it ends with 1.
+        "ntasks" => Reply::fail(
+            1,
+            format!("sbatch: error: Invalid numeric value \"{text}\" for --ntasks.\n"),
+        ),
         _ => invalid(format!("Invalid numeric value \"{text}\" for --{name}.")),
     })
 }

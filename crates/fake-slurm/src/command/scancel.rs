@@ -121,6 +121,10 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     let mut reply = Reply::default();
     for name in &clusters {
         if let Some(unreachable) = answering.unreachable(name)? {
+            let doing: String = match ids.first().filter(|_| parsed.has("verbose") && !filtered) {
+                Some(id) => format!("scancel: Terminating job {id}\n"),
+                None => String::new(),
+            };
             let before = ids.first().filter(|_| !filtered).map_or_else(
                 || "slurm_load_jobs error: ".to_owned(),
                 |id| format!("scancel: error: Kill job error on job id {id}: "),
@@ -130,7 +134,9 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
             } else {
                 unreachable.code.to_le_bytes()[0]
             };
-            return Err(unreachable.reply("scancel", &before, status));
+            let mut reply = unreachable.reply("scancel", "REQUEST_KILL_JOB", &before, status);
+            reply.stderr.insert_str(0, &doing);
+            return Err(reply);
         }
         let chosen = if filtered {
             matching(answering, name, &parsed, &ids, &mut reply)?

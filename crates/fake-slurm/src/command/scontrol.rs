@@ -38,12 +38,13 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
         return ping(answering, name);
     }
     if let Some(unreachable) = answering.unreachable(name)? {
-        let what = match words.as_slice() {
-            ["show", "config", ..] => "slurm_load_ctl_conf error: ",
-            ["show", ..] => "slurm_load_jobs error: ",
-            _ => "",
+        let (request, what) = match words.as_slice() {
+            ["show", "config", ..] => ("REQUEST_BUILD_INFO", "slurm_load_ctl_conf error: "),
+            ["show", ..] => ("REQUEST_JOB_INFO_SINGLE", "slurm_load_jobs error: "),
+            ["update", ..] => ("REQUEST_UPDATE_JOB", ""),
+            _ => ("REQUEST_JOB_REQUEUE", ""),
         };
-        return Err(unreachable.reply("scontrol", what, 1));
+        return Err(unreachable.reply("scontrol", request, what, 1));
     }
     match words.as_slice() {
         ["show", "config"] => {

@@ -4,6 +4,7 @@ use crate::model::{Base, Job};
 use crate::render::fields::{
     Context, command, cpu_count, node_count, qos, stdout, time_used, tres,
 };
+use crate::render::hostlist::hostlist;
 use crate::render::time::{limit, long_duration};
 
 /// A job as `scontrol show job` of 22.05.8 prints it: in paragraphs, or with `-o` on one line.
@@ -42,11 +43,10 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
             null(&request.dependency)
         ),
         format!(
-            "Requeue={} Restarts={} BatchFlag=1 Reboot=0 ExitCode={}:{}",
+            "Requeue={} Restarts={} BatchFlag=1 Reboot=0 ExitCode={}",
             u8::from(job.requeue),
             job.restarts,
-            job.exit.status,
-            job.exit.signal
+            job.exit
         ),
         format!(
             "RunTime={} TimeLimit={} TimeMin=N/A",
@@ -79,9 +79,9 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
             null(&request.nodelist),
             null(&request.exclude)
         ),
-        format!("NodeList={}", job.nodes.join(",")),
+        format!("NodeList={}", hostlist(&job.nodes)),
     ];
-    if let Some(host) = job.nodes.first() {
+    if let Some(host) = &job.batch_host {
         lines.push(format!("BatchHost={host}"));
     }
     lines.extend([

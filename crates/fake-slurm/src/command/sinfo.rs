@@ -5,6 +5,7 @@ use crate::call::Reply;
 use crate::model::{Cluster, Node, Partition};
 use crate::options::{Known, Takes};
 use crate::render::format::{Width, fit};
+use crate::render::hostlist::hostlist;
 use crate::render::time::short_duration;
 
 const KNOWN: &[Known] = &[
@@ -45,7 +46,12 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
         return Err(answering.not_played("several clusters"));
     };
     if let Some(unreachable) = answering.unreachable(name)? {
-        return Err(unreachable.reply("sinfo", "slurm_load_partitions: ", 1));
+        return Err(unreachable.reply(
+            "sinfo",
+            "REQUEST_PARTITION_INFO",
+            "slurm_load_partitions: ",
+            1,
+        ));
     }
     let format = parsed.value("format").unwrap_or(DEFAULT).to_owned();
     let wanted = parsed.value("partition").map(str::to_owned);
@@ -139,12 +145,8 @@ fn value(group: &Group<'_>, letter: char) -> Option<String> {
         ""
     };
     let names = || {
-        group
-            .nodes
-            .iter()
-            .map(|node| node.name.as_str())
-            .collect::<Vec<_>>()
-            .join(",")
+        let names: Vec<String> = group.nodes.iter().map(|node| node.name.clone()).collect();
+        hostlist(&names)
     };
     let minutes = partition.max_time;
     let text = match letter {

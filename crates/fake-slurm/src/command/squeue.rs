@@ -95,16 +95,18 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     reply.stderr += &format.complaints;
     let style = TimeStyle::of(answering.call);
     let heading = !parsed.has("noheader");
-    if named && clusters.len() > 1 && !heading {
-        return Err(answering.not_played("-h with several clusters"));
-    }
     for (index, name) in clusters.iter().enumerate() {
         if named && heading {
             let gap = if index > 0 { "\n" } else { "" };
             reply.stdout += &format!("{gap}CLUSTER: {name}\n");
         }
         if let Some(unreachable) = answering.unreachable(name)? {
-            return Err(unreachable.reply("squeue", "slurm_load_jobs error: ", 1));
+            let request = match (&filter.jobs, &filter.users) {
+                (Some(jobs), _) if jobs.len() == 1 => "REQUEST_JOB_INFO_SINGLE",
+                (None, Some(users)) if users.len() == 1 => "REQUEST_JOB_USER_INFO",
+                _ => "REQUEST_JOB_INFO",
+            };
+            return Err(unreachable.reply("squeue", request, "slurm_load_jobs error: ", 1));
         }
         rows(
             answering, name, &filter, &format, &style, heading, &mut reply,

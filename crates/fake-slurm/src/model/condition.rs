@@ -32,6 +32,8 @@ pub enum Accounting {
     Lagging(Duration),
     /// slurmdbd refuses connections.
     Down,
+    /// slurmdbd answers, and its own database does not.
+    NoDatabase,
     /// The cluster has no slurmdbd.
     Disabled,
 }

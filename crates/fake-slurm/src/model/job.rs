@@ -1,5 +1,6 @@
 //! A job's record in the controller, and what a submission asks for.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -102,9 +103,23 @@ impl Exit {
         Self { status: 0, signal }
     }
 
+    /// The output file could not be opened: as slurmd reports it.
+    pub const NO_OUTPUT: Self = Self {
+        status: 15,
+        signal: 53,
+    };
+
     /// As `wait` has it, which is what squeue's `exit_code` shows.
     pub const fn wait_status(self) -> u32 {
         (self.status as u32) << 8 | self.signal as u32
+    }
+}
+
+/// As sacct prints it: a script that a signal ended has no exit status.
+impl fmt::Display for Exit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = if self.signal == 0 { self.status } else { 0 };
+        write!(formatter, "{status}:{}", self.signal)
     }
 }
 
@@ -145,8 +160,12 @@ pub struct Job {
     pub nodes: Vec<String>,
     /// CPUs on each node.
     pub cpus_per_node: u32,
-    /// How its script ended.
+    /// The node on which its script runs or ran.
+    pub batch_host: Option<String>,
+    /// How its script ended, as the controller shows it.
     pub exit: Exit,
+    /// How its script ended: shown when the job is not COMPLETING any more.
+    pub last_exit: Exit,
     /// When a virtual job ends by itself, and how.
     pub plan: Option<(Duration, Exit)>,
     /// When CONFIGURING is over.

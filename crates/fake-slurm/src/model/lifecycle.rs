@@ -5,6 +5,7 @@ use super::cluster::Cluster;
 use super::config::{Execution, Node};
 use super::job::{Exit, Hold, Job};
 use super::state::{Base, Flag};
+use crate::generation::Generation;
 use crate::moment::Moment;
 
 impl Cluster {
@@ -103,6 +104,7 @@ impl Cluster {
         job.start = Some(now);
         job.end = None;
         job.exit = Exit::default();
+        job.batch_host = nodes.first().cloned();
         job.nodes = nodes;
         job.cpus_per_node = each;
         self.touched.insert(id);
@@ -128,11 +130,27 @@ impl Cluster {
             Exit {
                 status: 0,
                 signal: 0,
-            } => (Base::Completed, "None"),
-            Exit { signal: 0, .. } => (Base::Failed, "NonZeroExitCode"),
-            Exit { .. } => (Base::Failed, "RaisedSignal"),
+            } => (Base::Completed, "None".to_owned()),
+            Exit { signal: 0, .. } => (Base::Failed, "NonZeroExitCode".to_owned()),
+            _ => (Base::Failed, self.signal_reason(exit)),
         };
-        self.stop(id, base, reason, exit, now);
+        self.stop(id, base, &reason, exit, now);
+    }
+
+    /// What a generation calls the end by a signal.
+    fn signal_reason(&self, exit: Exit) -> String {
+        if self.config.generation < Generation::V24_11 {
+            return "JobLaunchFailure".to_owned();
+        }
+        let name = match exit.signal {
+            6 => "Aborted".to_owned(),
+            9 => "Killed".to_owned(),
+            11 => "Segmentation fault".to_owned(),
+            15 => "Terminated".to_owned(),
+            signal @ 34.. => format!("Real-time signal {}", signal - 34),
+            signal => format!("Signal {signal}"),
+        };
+        format!("RaisedSignal:{}({name})", exit.signal)
     }
 
     /// Ends a started job: it is COMPLETING until its processes and its epilog are done.
@@ -145,7 +163,14 @@ impl Cluster {
         job.flags.clear_all();
         job.flags.set(Flag::Completing);
         reason.clone_into(&mut job.reason);
-        job.exit = exit;
+        // The exit code of a job that is being ended is known when its processes are gone.
+        let ended_by_itself = matches!(base, Base::Completed | Base::Failed);
+        job.exit = if ended_by_itself {
+            exit
+        } else {
+            Exit::default()
+        };
+        job.last_exit = exit;
         job.end = Some(now);
         job.configured = None;
         job.suspended = None;
@@ -165,7 +190,7 @@ impl Cluster {
         if job.base.is_started() {
             self.finish(id, exit, now);
         } else if job.is_completing() {
-            job.exit = exit;
+            job.last_exit = exit;
             self.touched.insert(id);
         }
     }
@@ -188,6 +213,7 @@ impl Cluster {
         };
         job.flags.clear(Flag::Completing);
         job.cleared = None;
+        job.exit = job.last_exit;
         self.touched.insert(id);
         if job.base == Base::Pending {
             self.wait_again(id, now);
@@ -198,18 +224,23 @@ impl Cluster {
     /// A requeued job takes its place in the queue.
     pub(super) fn wait_again(&mut self, id: u32, now: Moment) {
         let delay = self.config.requeue_delay;
+        let keeps_host = self.config.generation == Generation::V20_11;
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
         job.flags.clear(Flag::Requeued);
         job.base = Base::Pending;
-        job.restarts += 1;
+        job.submit = now;
         job.start = None;
         job.end = None;
         job.exit = Exit::default();
         job.nodes.clear();
         job.cpus_per_node = 0;
-        job.eligible = job.submit + delay;
+        // 20.11 goes on showing the host of the last run.
+        if !keeps_host {
+            job.batch_host = None;
+        }
+        job.eligible = now + delay;
         job.hold
             .map_or("BeginTime", Hold::reason)
             .clone_into(&mut job.reason);

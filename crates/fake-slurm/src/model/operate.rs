@@ -95,7 +95,8 @@ impl Cluster {
         self.account(id, "REQUEUED".to_owned(), now);
         let job = self.job_mut(id)?;
         job.base = Base::Pending;
-        job.submit = now;
+        job.restarts += 1;
+        job.end = None;
         if let Some(kind) = hold {
             job.hold = Some(Hold::Requeued);
             if kind == Requeued::SpecialExit {

@@ -9,6 +9,7 @@ use super::config::{Node, Partition};
 use super::job::{Exit, Hold, Job, Request};
 use super::refusal::Refusal;
 use super::state::{Base, Flags};
+use crate::generation::Generation;
 use crate::moment::Moment;
 
 impl Cluster {
@@ -21,6 +22,10 @@ impl Cluster {
         self.tick(now);
         let request = self.through_plugin(request);
         let partition = self.partition_for(&request)?.clone();
+        self.check_dependency(&request)?;
+        if request.deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(Refusal::InvalidTimeLimit);
+        }
         let live = self.jobs.values().filter(|job| !job.is_settled()).count();
         if live >= self.config.max_jobs {
             return Err(Refusal::AccountingPolicy);
@@ -48,8 +53,12 @@ impl Cluster {
         let request = self.through_plugin(request);
         let partition = self.partition_for(&request)?.clone();
         let verdict = self.admits(&request, &partition);
+        let too_many = request.nodes as usize > partition.nodes.len();
         let id = self.take_id();
         verdict?;
+        if too_many {
+            return Err(Refusal::NodeConfigUnavailable);
+        }
         let mut job = self.new_job(id, request, &partition, now);
         job.nodes = partition
             .nodes
@@ -98,12 +107,51 @@ impl Cluster {
             .ok_or(Refusal::PartitionNotAvailable)
     }
 
+    fn check_dependency(&self, request: &Request) -> Result<(), Refusal> {
+        let Some(wanted) = &request.dependency else {
+            return Ok(());
+        };
+        let kinds = [
+            "after",
+            "afterok",
+            "afternotok",
+            "afterany",
+            "aftercorr",
+            "afterburstbuffer",
+        ];
+        let strict = self.config.generation >= Generation::V24_11;
+        for part in wanted.split([',', '?']).filter(|part| *part != "singleton") {
+            let (kind, ids) = part.split_once(':').ok_or(Refusal::Dependency)?;
+            let known = |id: &str| {
+                let number = id.split(['+', '_']).next().unwrap_or(id).parse::<u32>();
+                number.is_ok_and(|id| !strict || self.jobs.contains_key(&id))
+            };
+            if !kinds.contains(&kind) || !ids.split(':').all(known) {
+                return Err(Refusal::Dependency);
+            }
+        }
+        Ok(())
+    }
+
     /// What the controller checks once the job has a number.
     fn admits(&self, request: &Request, partition: &Partition) -> Result<(), Refusal> {
         let nodes = || {
             let names = partition.nodes.iter();
             names.filter_map(|name| self.config.nodes.iter().find(|node| node.name == *name))
         };
+        if request.licenses.is_some() {
+            return Err(Refusal::InvalidLicense);
+        }
+        let cpus = nodes().map(|node| node.cpus);
+        let widest = cpus.clone().max().unwrap_or(0);
+        let wanted = request
+            .tasks
+            .max(1)
+            .saturating_mul(request.cpus_per_task.max(1));
+        // More than all nodes have together is taken, and waits (PartitionConfig).
+        if request.cpus_per_task > widest && wanted <= cpus.sum() {
+            return Err(Refusal::NodeConfigUnavailable);
+        }
         if request.reservation.is_some() {
             return Err(Refusal::ReservationInvalid);
         }
@@ -151,7 +199,9 @@ impl Cluster {
             restarts: 0,
             nodes: Vec::new(),
             cpus_per_node: 0,
+            batch_host: None,
             exit: Exit::default(),
+            last_exit: Exit::default(),
             plan: None,
             configured: None,
             cleared: None,

@@ -1,5 +1,8 @@
 //! The fields of squeue: their names, their letters, their headings and their values.
 
+use std::time::Duration;
+
+use super::hostlist::hostlist;
 use super::time::{TimeStyle, limit, short_duration};
 use crate::generation::Generation;
 use crate::model::{Base, Cluster, Job};
@@ -76,10 +79,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("AssocID", NONE, "ASSOC_ID", |_, _| "0".to_owned()),
     field("BatchFlag", NONE, "BATCH_FLAG", |_, _| "1".to_owned()),
     field("BatchHost", 'B', "EXEC_HOST", |job, _| {
-        job.nodes
-            .first()
-            .cloned()
-            .unwrap_or_else(|| "n/a".to_owned())
+        job.batch_host.clone().unwrap_or_else(|| "n/a".to_owned())
     }),
     field("Cluster", NONE, "CLUSTER", |_, context| {
         context.cluster.config.name.clone()
@@ -145,7 +145,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("MinTmpDisk", 'd', "MIN_TMP_DISK", |_, _| "0".to_owned()),
     field("Name", 'j', "NAME", |job, _| job.request.name.clone()),
     field("Nice", 'y', "NICE", |job, _| job.request.nice.to_string()),
-    field("NodeList", 'N', "NODELIST", |job, _| job.nodes.join(",")),
+    field("NodeList", 'N', "NODELIST", |job, _| hostlist(&job.nodes)),
     field("NumCPUs", 'C', "CPUS", cpus),
     field("NumNodes", 'D', "NODES", |job, _| {
         node_count(job).to_string()
@@ -334,27 +334,37 @@ fn time_left(job: &Job, context: &Context<'_>) -> String {
 }
 
 fn start_time(job: &Job, context: &Context<'_>) -> String {
-    let known = job.start.filter(|_| job.base != Base::Pending);
+    let known = job
+        .start
+        .filter(|_| job.base != Base::Pending || job.is_completing());
     // A job that waits for its begin time shows that.
     let begins = Some(job.eligible).filter(|at| job.base == Base::Pending && *at > job.submit);
     context.style.show_or(known.or(begins), "N/A")
 }
 
 fn end_time(job: &Job, context: &Context<'_>) -> String {
-    let limit = if job.base.is_started() {
-        job.limit()
-    } else {
-        None
+    let limit = |start: Moment| {
+        job.time_limit
+            .map(|minutes| start + Duration::from_secs(minutes.saturating_mul(60)))
     };
-    let unknown = if job.base.is_started() { "NONE" } else { "N/A" };
-    let end = job.end.filter(|_| job.base != Base::Pending);
-    context.style.show_or(end.or(limit), unknown)
+    match job.base {
+        // A requeued job shows until its last run is cleaned up when that would have ended.
+        Base::Pending if job.is_completing() => {
+            context.style.show_or(job.start.and_then(limit), "NONE")
+        }
+        Base::Pending if job.eligible > job.submit => {
+            context.style.show_or(limit(job.eligible), "NONE")
+        }
+        Base::Pending => "N/A".to_owned(),
+        Base::Running | Base::Suspended => context.style.show_or(job.limit(), "NONE"),
+        _ => context.style.show_or(job.end, "N/A"),
+    }
 }
 
 fn exit_code(job: &Job, context: &Context<'_>) -> String {
     let exit = job.exit;
     if context.generation() >= Generation::V24_11 {
-        return format!("{}:{}", exit.status, exit.signal);
+        return exit.to_string();
     }
     exit.wait_status().to_string()
 }
@@ -367,5 +377,5 @@ fn reason_list(job: &Job, _: &Context<'_>) -> String {
     if failed && !job.is_completing() {
         return format!("({})", job.reason);
     }
-    job.nodes.join(",")
+    hostlist(&job.nodes)
 }

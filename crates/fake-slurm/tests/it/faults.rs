@@ -1,0 +1,275 @@
+//! Faults, as a client meets them.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use fake_slurm::{Accounting, Action, Controller, Exit, Fault, Program, SubmitPlugin};
+
+use crate::{Bench, Said, wait_until};
+
+const TIMED_OUT: &str =
+    "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n";
+
+#[test]
+fn a_lost_reply_leaves_a_job() {
+    let bench = Bench::new();
+    let fault = Fault::on(Program::Sbatch, Action::LoseReply).nth(2);
+    bench.cluster.inject(fault).unwrap();
+    assert_eq!(bench.submit(&[]), 1);
+    let said = bench.run("sbatch", &["--parsable", "--wrap=true"]);
+    let expected = Said {
+        status: Some(1),
+        stdout: String::new(),
+        stderr: TIMED_OUT.to_owned(),
+    };
+    assert_eq!(said, expected);
+    assert_eq!(bench.cluster.jobs().unwrap().len(), 2);
+    assert_eq!(bench.submit(&[]), 3);
+}
+
+#[test]
+fn a_refusal_leaves_none() {
+    let bench = Bench::new();
+    let text = "sbatch: error: Batch job submission failed: Unspecified error".to_owned();
+    bench
+        .cluster
+        .inject_next(Program::Sbatch, Action::Refuse { text, status: 1 })
+        .unwrap();
+    assert_eq!(bench.run("sbatch", &["--wrap=true"]).status, Some(1));
+    assert!(bench.cluster.jobs().unwrap().is_empty());
+}
+
+#[test]
+fn a_request_that_its_client_gave_up_arrives_later() {
+    let bench = Bench::new();
+    let later = Action::ArriveLater(Duration::from_secs(60));
+    bench.cluster.inject_next(Program::Sbatch, later).unwrap();
+    let mut client = bench
+        .command("sbatch")
+        .arg("--wrap=true")
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("the call is in the log", || {
+        !bench.cluster.calls().unwrap().is_empty()
+    });
+    // The request is in the state once the stub has let go of the lock and hangs.
+    wait_until("the request is on its way", || {
+        bench
+            .cluster
+            .change(|cluster, _| cluster.late.len())
+            .unwrap()
+            == 1
+    });
+    client.kill().unwrap();
+    client.wait().unwrap();
+    assert!(bench.cluster.jobs().unwrap().is_empty());
+    bench.cluster.advance(Duration::from_secs(61)).unwrap();
+    assert_eq!(bench.run("squeue", &["-h", "-o", "%i"]).stdout, "1\n");
+    let calls = bench.cluster.calls_of(Program::Sbatch).unwrap();
+    assert_eq!(calls[0].status, None, "it was killed");
+}
+
+#[test]
+fn what_a_hung_controller_was_sent_is_taken_up_when_it_goes_on() {
+    let bench = Bench::new();
+    bench.cluster.controller(Controller::Hung).unwrap();
+    assert_eq!(bench.run("sbatch", &["--wrap=true"]).stderr, TIMED_OUT);
+    bench.cluster.controller(Controller::Up).unwrap();
+    assert_eq!(bench.state(1), "RUNNING");
+}
+
+#[test]
+fn a_controller_that_is_down() {
+    let bench = Bench::new();
+    bench.submit(&[]);
+    bench.cluster.controller(Controller::Down).unwrap();
+    let reason = "Unable to contact slurm controller (connect failure)\n";
+    let squeue = bench.run("squeue", &["-h", "-j", "1"]);
+    assert_eq!(
+        (squeue.status, squeue.stderr),
+        (Some(1), format!("slurm_load_jobs error: {reason}"))
+    );
+    let scancel = bench.run("scancel", &["1"]);
+    assert_eq!(scancel.status, Some(8));
+    assert_eq!(
+        scancel.stderr,
+        format!("scancel: error: Kill job error on job id 1: {reason}")
+    );
+    // The database answers all the same.
+    assert_eq!(
+        bench
+            .run("sacct", &["-X", "-n", "-P", "-j", "1", "-o", "State"])
+            .status,
+        Some(0)
+    );
+}
+
+#[test]
+fn killed_garbled_cut_and_heralded() {
+    let bench = Bench::new();
+    bench.submit(&[]);
+    let run = |action: Action| {
+        bench.cluster.inject_next(Program::Squeue, action).unwrap();
+        let said = bench.run("squeue", &["-h", "-o", "%i|%T"]);
+        bench.cluster.clear_faults().unwrap();
+        (said.status, said.stdout)
+    };
+    assert_eq!(run(Action::Kill(9)), (None, String::new()));
+    assert_eq!(
+        run(Action::Garbage("?\u{1}".to_owned())),
+        (Some(0), "?\u{1}".to_owned())
+    );
+    assert_eq!(run(Action::Truncate(4)), (Some(0), "1|RU".to_owned()));
+    assert_eq!(
+        run(Action::Banner("Hello".to_owned())),
+        (Some(0), "Hello\n1|RUNNING\n".to_owned())
+    );
+    assert_eq!(run(Action::DoNothing), (Some(0), String::new()));
+}
+
+#[test]
+fn a_cancel_that_did_nothing() {
+    let bench = Bench::new();
+    bench.submit(&[]);
+    let fault = Fault::on(Program::Scancel, Action::DoNothing)
+        .with_argument("1")
+        .nth(1);
+    bench.cluster.inject(fault).unwrap();
+    assert_eq!(bench.run("scancel", &["1"]).status, Some(0));
+    assert_eq!(bench.state(1), "RUNNING");
+    assert_eq!(bench.run("scancel", &["1"]).status, Some(0));
+    assert_eq!(bench.state(1), "CANCELLED");
+}
+
+#[test]
+fn a_controller_that_lost_its_state_gives_a_number_again() {
+    let bench = Bench::new();
+    assert_eq!(bench.submit(&["-J", "mine"]), 1);
+    bench.cluster.lose_state().unwrap();
+    let unknown = bench.run("squeue", &["-h", "-t", "all", "-j", "1"]);
+    assert_eq!(
+        unknown.stderr,
+        "slurm_load_jobs error: Invalid job id specified\n"
+    );
+    assert_eq!(bench.submit(&["-J", "theirs"]), 1);
+    assert_eq!(
+        bench.run("squeue", &["-h", "-j", "1", "-o", "%j"]).stdout,
+        "theirs\n"
+    );
+}
+
+#[test]
+fn a_stale_backup_shows_an_old_picture() {
+    let bench = Bench::new();
+    bench.submit(&[]);
+    bench.cluster.controller(Controller::Stale).unwrap();
+    bench.cluster.finish(1, Exit::default()).unwrap();
+    assert_eq!(bench.state(1), "RUNNING");
+    assert_eq!(bench.run("sbatch", &["--wrap=true"]).status, Some(1));
+    bench.cluster.controller(Controller::Up).unwrap();
+    assert_eq!(bench.state(1), "COMPLETED");
+}
+
+#[test]
+fn accounting_lags_fails_and_is_missing() {
+    let bench = Bench::new();
+    bench
+        .cluster
+        .accounting(Accounting::Lagging(Duration::from_secs(5)))
+        .unwrap();
+    bench.submit(&[]);
+    let ask = || bench.run("sacct", &["-X", "-n", "-P", "-D", "-j", "1", "-o", "State"]);
+    assert_eq!(ask().stdout, "");
+    bench.cluster.advance(Duration::from_secs(6)).unwrap();
+    assert_eq!(ask().stdout, "RUNNING\n");
+    bench.cluster.accounting(Accounting::Down).unwrap();
+    assert_eq!(ask().status, Some(1));
+    assert!(
+        ask()
+            .stderr
+            .ends_with("Problem talking to the database: Connection refused\n")
+    );
+    bench.cluster.accounting(Accounting::Disabled).unwrap();
+    assert_eq!(ask().stderr, "Slurm accounting storage is disabled\n");
+}
+
+#[test]
+fn a_site_that_rewrites_holds_and_greets() {
+    let bench = Bench::new();
+    let plugin = SubmitPlugin {
+        comment: Some(String::new()),
+        banner: Some("Welcome to the cluster!".to_owned()),
+        message: Some("your comment was changed".to_owned()),
+        hold: true,
+        ..SubmitPlugin::default()
+    };
+    bench.cluster.plugin(plugin).unwrap();
+    let said = bench.run("sbatch", &["--parsable", "--comment=mine", "--wrap=true"]);
+    assert_eq!(said.stdout, "Welcome to the cluster!\n1\n");
+    assert_eq!(said.stderr, "sbatch: your comment was changed\n");
+    let row = || bench.run("squeue", &["-h", "-o", "%T|%r|%k"]).stdout;
+    assert_eq!(row(), "PENDING|JobHeldAdmin|(null)\n");
+    bench
+        .cluster
+        .change(|cluster, now| cluster.release(1, 0, now))
+        .unwrap()
+        .unwrap();
+    assert_eq!(row(), "RUNNING|None|(null)\n");
+}
+
+#[test]
+fn a_full_queue_refuses() {
+    let bench = Bench::new();
+    bench
+        .cluster
+        .configure(|config| config.max_jobs = 1)
+        .unwrap();
+    bench.submit(&[]);
+    let said = bench.run("sbatch", &["--wrap=true"]);
+    assert!(
+        said.stderr.contains("Job violates accounting/QOS policy"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn nodes_fail_and_jobs_are_preempted() {
+    let bench = Bench::new();
+    let stays = bench.submit(&["--no-requeue", "-w", "n1"]);
+    let returns = bench.submit(&["-w", "n1"]);
+    let preempted = bench.submit(&["--no-requeue", "-w", "n2"]);
+    bench.cluster.fail_node("n1").unwrap();
+    bench.cluster.preempt(preempted).unwrap();
+    assert_eq!(bench.state(stays), "NODE_FAIL");
+    assert_eq!(bench.state(returns), "PENDING");
+    assert_eq!(bench.cluster.job(returns).unwrap().unwrap().restarts, 1);
+    assert_eq!(bench.state(preempted), "PREEMPTED");
+}
+
+#[test]
+fn two_clusters_have_numbers_of_their_own() {
+    let bench = Bench::new();
+    let config = fake_slurm::ClusterConfig {
+        name: "beta".to_owned(),
+        ..Default::default()
+    };
+    let beta = bench.cluster.add_cluster(config).unwrap();
+    assert_eq!(
+        bench.run("sbatch", &["--parsable", "--wrap=true"]).stdout,
+        "1\n"
+    );
+    let other = bench.run("sbatch", &["--parsable", "-M", "beta", "--wrap=true"]);
+    assert_eq!(other.stdout, "1;beta\n");
+    assert_eq!(bench.run("scancel", &["-M", "beta", "1"]).status, Some(0));
+    assert_eq!(bench.state(1), "RUNNING");
+    let own = bench.run("squeue", &["-M", "beta", "-h", "-t", "all", "-o", "%T"]);
+    assert_eq!(own.stdout, "CANCELLED\n");
+    // beta's own commands mean beta.
+    let output = std::process::Command::new(beta.bin_dir().join("squeue"))
+        .args(["-h", "-t", "all", "-o", "%T"])
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(output.stdout, b"CANCELLED\n");
+}
