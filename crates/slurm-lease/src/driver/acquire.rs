@@ -65,6 +65,12 @@ pub enum AcquireError {
         /// In Slurm's words.
         said: String,
     },
+    /// Slurm did not say what became of the submission, and no job came of it.
+    #[error("no job came of the submission; sbatch said: {said}")]
+    NoJob {
+        /// In Slurm's words.
+        said: String,
+    },
     /// Slurm can't be asked. Nothing was submitted.
     #[error("nothing was submitted: {0}")]
     Unavailable(Unavailable),
@@ -366,13 +372,16 @@ impl Acquiring<'_> {
     fn over(self) -> AcquireError {
         let lease = &self.drive.held.lease;
         let refusal = lease.refusal().map(str::to_owned);
+        let unclear = lease.unanswered().and_then(|(_, said)| said);
+        let unclear = unclear.map(ToString::to_string);
         let ended = Ended::of(lease, self.drive.held.dir());
         let id = self.order.lease.clone();
         self.discard();
-        match (refusal, ended) {
-            (Some(said), _) => AcquireError::Refused { said },
-            (None, Some(ended)) => AcquireError::Ended(Box::new(ended)),
-            (None, None) => AcquireError::Released(id),
+        match (refusal, ended, unclear) {
+            (Some(said), _, _) => AcquireError::Refused { said },
+            (None, Some(ended), _) => AcquireError::Ended(Box::new(ended)),
+            (None, None, Some(said)) => AcquireError::NoJob { said },
+            (None, None, None) => AcquireError::Released(id),
         }
     }
 

@@ -31,7 +31,7 @@ pub struct Refusal {
 /// `sbatch: error: Batch job submission failed: <one of these>`. From the table in Slurm's
 /// `src/common/slurm_errno.c`, 20.11 to 26.05, where the wording changed both are here.
 /// Temporary conditions count: sbatch has retried them by then, and no job came of it.
-const REFUSALS: [&str; 50] = [
+const REFUSALS: [&str; 51] = [
     "Invalid partition name specified",
     "Invalid account or account/partition combination specified",
     "Invalid qos specification",
@@ -82,18 +82,29 @@ const REFUSALS: [&str; 50] = [
     "Batch script is empty",
     "Invalid submission",
     "The specified operation is not supported",
+    // What a site's job_submit plugin answers unless it chooses a code.
+    "Unspecified error",
 ];
 
-/// How a line on stderr begins when sbatch itself refused, before it spoke to a controller.
-const USAGE_ERRORS: [&str; 8] = [
+/// What a line on stderr holds when sbatch itself refused, before it spoke to a controller.
+/// getopt names the program by the path that it was called with.
+const USAGE_ERRORS: [&str; 16] = [
     "sbatch: unrecognized option",
     "sbatch: invalid option",
     "sbatch: option ",
     "sbatch: error: Unable to open file ",
-    "sbatch: error: This does not look like a batch script.",
+    "sbatch: error: This does not look like a batch script",
     "sbatch: error: Batch script ",
     "sbatch: error: Invalid ",
-    "sbatch: error: The first line must start with #!",
+    "sbatch: error: The first line must start with",
+    "sbatch: error: Could not open user environment file ",
+    "sbatch: error: --uid only permitted by root user",
+    "sbatch: error: Script arguments not permitted with --wrap option",
+    "sbatch: error: The Slurm controller does not allow scripts that",
+    "can't be reached now, or it is an invalid entry for --cluster",
+    "can't be reached now, or it is an invalid entry for SLURM_CLUSTERS",
+    "sbatch: fatal: Unable to process configuration file",
+    "sbatch: fatal: Could not establish a configuration source",
 ];
 
 const FAILED: &str = "Batch job submission failed: ";
@@ -139,7 +150,7 @@ fn is_refusal(stderr: &[u8]) -> bool {
         Some(verdict) => is_known_refusal(verdict) || never_sent(&text, &verdicts),
         None => text
             .lines()
-            .any(|line| USAGE_ERRORS.iter().any(|start| line.starts_with(start))),
+            .any(|line| USAGE_ERRORS.iter().any(|words| line.contains(words))),
     }
 }
 
@@ -202,7 +213,6 @@ mod tests {
             "Socket timed out on send/recv operation",
             "Protocol authentication error",
             "Zero Bytes were transmitted or received",
-            "Unspecified error",
             "words of a later Slurm",
         ] {
             let stderr = format!("sbatch: error: Batch job submission failed: {verdict}\n");
