@@ -8,7 +8,7 @@ use crate::id::JobRef;
 use crate::parse::{Unavailable, text, unavailable};
 
 /// The outcome of one submission.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[must_use = "a submission's outcome decides whether there is a job"]
 pub enum Submitted {
@@ -21,7 +21,7 @@ pub enum Submitted {
 }
 
 /// A refusal, in Slurm's words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Refusal {
     /// What sbatch said, shortened.
     pub said: String,
@@ -109,6 +109,17 @@ const USAGE_ERRORS: [&str; 16] = [
 
 const FAILED: &str = "Batch job submission failed: ";
 const NOT_CONTACTED: &str = "Unable to contact slurm controller (connect failure)";
+/// What is said of a request that was sent and not answered: `Socket timed out on send/recv
+/// operation`, `Zero Bytes were transmitted or received`, `Transport endpoint is not connected`,
+/// `Header lengths are longer than data received`.
+const MAY_BE_SENT: [&str; 6] = [
+    "timed out",
+    "send/receive",
+    "send/recv",
+    "Zero Bytes",
+    "Transport endpoint",
+    "longer than data received",
+];
 const NOT_ENCODED: &str = "Munge encode failed";
 
 /// Reads sbatch's answer.
@@ -146,24 +157,22 @@ fn is_refusal(stderr: &[u8]) -> bool {
         .filter_map(|line| line.split_once(FAILED))
         .map(|(_, verdict)| verdict.trim_end())
         .collect();
-    match verdicts.last() {
-        Some(verdict) => is_known_refusal(verdict) || never_sent(&text, &verdicts),
-        None => text
-            .lines()
-            .any(|line| USAGE_ERRORS.iter().any(|words| line.contains(words))),
+    // One word of a request that may have arrived, and every other word is worth nothing.
+    if MAY_BE_SENT.iter().any(|words| text.contains(words)) {
+        return false;
     }
-}
-
-fn is_known_refusal(verdict: &str) -> bool {
-    REFUSALS.contains(&verdict)
+    if verdicts.is_empty() {
+        return text
+            .lines()
+            .any(|line| USAGE_ERRORS.iter().any(|words| line.contains(words)));
+    }
+    verdicts.iter().all(|verdict| REFUSALS.contains(verdict)) || never_sent(&text, &verdicts)
 }
 
 /// The request never left this machine: no connection to any controller, or no credential to
-/// send. One more line that says otherwise makes it unclear.
+/// send.
 fn never_sent(text: &str, verdicts: &[&str]) -> bool {
-    let unsent = text.contains(NOT_ENCODED) || verdicts == [NOT_CONTACTED];
-    let sent = text.contains("timed out") || text.contains("send/receive") || text.contains("Zero");
-    unsent && !sent
+    text.contains(NOT_ENCODED) || verdicts == [NOT_CONTACTED]
 }
 
 #[cfg(test)]
