@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::id::{JobId, Nonce};
 
 /// Where somebody can log in to a running job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
     /// The host name to connect to.
@@ -49,7 +49,7 @@ pub struct Endpoint {
 }
 
 /// How a runner said that it stopped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StopMarker {
     /// The job that stopped.

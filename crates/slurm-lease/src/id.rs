@@ -8,6 +8,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+mod tag;
+
+pub use tag::{Mark, Tag};
+
 /// A text that is not what it was taken for.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{what} {given:?} is not valid: {rule}")]
@@ -236,69 +240,6 @@ impl fmt::Display for Uid {
     }
 }
 
-/// What a job carries in `--comment`: `slurm-lease/1 <store> <lease> <nonce>`. From it a job can
-/// be found again when everything on disk is gone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Tag {
-    /// The state directory that submitted the job.
-    pub store: StoreId,
-    /// The lease that the job serves.
-    pub lease: LeaseId,
-    /// The submission that made it.
-    pub nonce: Nonce,
-}
-
-const TAG_VERSION: &str = "slurm-lease/1";
-
-impl FromStr for Tag {
-    type Err = IdError;
-
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let words: Vec<&str> = text.split(' ').collect();
-        match words[..] {
-            [TAG_VERSION, store, lease, nonce] => Ok(Self {
-                store: store.parse()?,
-                lease: lease.parse()?,
-                nonce: nonce.parse()?,
-            }),
-            _ => Err(IdError::new(
-                "tag",
-                text,
-                "it must be slurm-lease/1 STORE LEASE NONCE",
-            )),
-        }
-    }
-}
-
-impl fmt::Display for Tag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            store,
-            lease,
-            nonce,
-        } = self;
-        write!(f, "{TAG_VERSION} {store} {lease} {nonce}")
-    }
-}
-
-/// The text that ends each field of an answer, drawn anew for every query. Slurm escapes nothing,
-/// so a fixed separator can be forged by anybody's job name or comment; one that did not exist
-/// when the job was named can't.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark(String);
-
-impl Mark {
-    /// The mark made of these random bits: `|~xxxxxxxx~|`.
-    pub fn from_bits(bits: u32) -> Self {
-        Self(format!("|~{bits:08x}~|"))
-    }
-
-    /// The text itself.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,19 +271,6 @@ mod tests {
             (job.id.number(), job.to_string().as_str()),
             (17, "17;alpha")
         );
-    }
-
-    #[test]
-    fn a_tag_reads_as_it_was_written() {
-        let text = "slurm-lease/1 0a1b2c3d cbx_0123456789ab 00000000deadbeef";
-        assert_eq!(text.parse::<Tag>().unwrap().to_string(), text);
-        for bad in [
-            "",
-            "slurm-lease/2 0a1b2c3d cbx_0123456789ab 00000000deadbeef",
-        ] {
-            assert!(bad.parse::<Tag>().is_err());
-        }
-        assert!(format!("{text} ").parse::<Tag>().is_err());
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub use id::{
     ClusterName, IdError, JobId, JobName, JobRef, LeaseId, Mark, Nonce, StoreId, Tag, Uid,
 };
 pub use job_state::{JobState, Meaning};
-pub use lease::{IllegalEvent, Lease, Policy, Step, Submitter};
+pub use lease::{INTENTION_LIMIT, IllegalEvent, Lease, Policy, Step, Submitter};
 pub use record::{
-    Access, Entry, Event, Journal, JournalError, Login, Opened, ReleaseCause, VERSION,
+    Access, Entry, Event, Journal, JournalError, LineError, Login, Opened, ReleaseCause, VERSION,
 };
 pub use resources::{ResourceError, Resources};

@@ -17,7 +17,7 @@ pub mod squeue;
 mod text;
 
 /// Slurm gave no usable answer. It proves nothing about any job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Unavailable {
     /// What kind of silence it is.
     pub cause: Cause,

@@ -1,26 +1,28 @@
 //! The journal of a lease: what happened, in the past tense, one JSON object a line.
 //!
-//! Recovery replays these events through the same transitions that made them. A line that is torn
-//! at the end of a journal was not yet acted upon and is passed over; anything else that can't be
-//! read makes the journal unreadable, which is not the same as the lease being gone.
+//! Recovery replays these events through the same transitions that made them. Each line ends with
+//! a sum over what stands before it, so that a flipped bit makes no other job number of ours.
 
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::endpoint::{Endpoint, StopMarker};
-use crate::evidence::{Observation, Sighting};
+use crate::evidence::{Allocation, Observation, Sighting};
 use crate::id::{ClusterName, JobName, JobRef, LeaseId, Nonce, StoreId, Uid};
 use crate::job_state::JobState;
 use crate::parse::sbatch::Submitted;
 use crate::parse::scancel::Cancelled;
 
+mod journal;
+
+pub use journal::{Journal, JournalError, LineError};
+
 /// The version of the journal that this release writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
 
 /// One line of a journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// The version of the journal's form.
     pub v: u32,
@@ -31,7 +33,7 @@ pub struct Entry {
 }
 
 /// Who asked for the lease and what as.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Opened {
     /// The client's id of the lease.
     pub lease: LeaseId,
@@ -53,7 +55,7 @@ pub struct Opened {
 }
 
 /// How somebody reaches the endpoint of a lease.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Access {
     /// Through which host, if not directly.
     pub login: Option<Login>,
@@ -71,7 +73,7 @@ impl Access {
 }
 
 /// A login node that endpoints are reached through.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Login {
     /// Its host name.
     pub host: String,
@@ -80,7 +82,7 @@ pub struct Login {
 }
 
 /// Why a lease is to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReleaseCause {
@@ -95,7 +97,7 @@ pub enum ReleaseCause {
 }
 
 /// What was learnt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
@@ -130,10 +132,23 @@ pub enum Event {
         /// Which submission.
         nonce: Nonce,
     },
+    /// The queue was searched for a submission whose answer is lost, and the search was not
+    /// answered. Written only after one that came back clean.
+    SearchUnanswered {
+        /// Which submission.
+        nonce: Nonce,
+    },
     /// The job was looked at.
-    Observed(Observation),
+    Observed {
+        /// Which job.
+        of: Allocation,
+        /// What was seen of it.
+        observation: Observation,
+    },
     /// Accounting has a row of the job's current run that has ended.
     AccountedEnd {
+        /// Which job.
+        of: Allocation,
         /// As what.
         state: JobState,
         /// When that run was submitted.
@@ -144,103 +159,58 @@ pub enum Event {
         exit: Option<(i32, i32)>,
     },
     /// The runner left its stop marker.
-    StopMarked(StopMarker),
+    StopMarked {
+        /// Which job.
+        of: Allocation,
+        /// What it says.
+        marker: StopMarker,
+    },
     /// The lease is to end. On disk before scancel is started.
     ReleaseWished {
         /// Why.
         cause: ReleaseCause,
     },
     /// scancel answered.
-    CancelAnswered(Cancelled),
+    CancelAnswered {
+        /// Which job was to be cancelled.
+        of: Allocation,
+        /// What became of that.
+        outcome: Cancelled,
+    },
     /// The runner published where it listens.
-    EndpointPublished(Endpoint),
+    EndpointPublished {
+        /// Which job's runner.
+        of: Allocation,
+        /// Where.
+        endpoint: Endpoint,
+    },
     /// The endpoint was given to the client.
-    HandedOut,
-}
-
-/// A journal that can't be replayed.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum JournalError {
-    /// A line in the middle is not an entry.
-    #[error("line {line} of the journal cannot be read: {source}")]
-    Unreadable {
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// A newer release wrote it.
-    #[error(
-        "line {line} of the journal has version {version}, which is newer than this release reads"
-    )]
-    Newer {
-        /// Counted from 1.
-        line: usize,
-        /// The version it has.
-        version: u32,
+    HandedOut {
+        /// Which job's endpoint.
+        of: Allocation,
     },
 }
 
-/// The entries of a journal, as far as it reaches.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Journal {
-    /// The whole lines.
-    pub entries: Vec<Entry>,
-    /// Whether something follows them that is not a whole line.
-    pub torn: bool,
-    /// The length of the whole lines, in bytes: where the next entry belongs.
-    pub length: usize,
-}
-
-impl Journal {
-    /// Reads a journal. What follows the last line break, or a last line that is not an entry, is
-    /// torn: it was being written when something stopped, and nothing was done on the strength
-    /// of it.
-    ///
-    /// # Errors
-    /// When a line that others follow is not an entry, or has a newer version.
-    pub fn parse(bytes: &[u8]) -> Result<Self, JournalError> {
-        let mut journal = Self::default();
-        let mut rest = bytes;
-        let mut line = 0;
-        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-            line += 1;
-            let (text, after) = (&rest[..end], &rest[end + 1..]);
-            match read_line(text, line) {
-                Ok(entry) => journal.entries.push(entry),
-                Err(JournalError::Unreadable { .. }) if is_blank(after) => break,
-                Err(error) => return Err(error),
-            }
-            journal.length += end + 1;
-            rest = after;
+impl Event {
+    /// Its name in the journal.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Opened(_) => "opened",
+            Self::TailLost => "tail_lost",
+            Self::SubmissionIntended { .. } => "submission_intended",
+            Self::SubmissionAnswered { .. } => "submission_answered",
+            Self::Adopted { .. } => "adopted",
+            Self::SearchedClean { .. } => "searched_clean",
+            Self::SearchUnanswered { .. } => "search_unanswered",
+            Self::Observed { .. } => "observed",
+            Self::AccountedEnd { .. } => "accounted_end",
+            Self::StopMarked { .. } => "stop_marked",
+            Self::ReleaseWished { .. } => "release_wished",
+            Self::CancelAnswered { .. } => "cancel_answered",
+            Self::EndpointPublished { .. } => "endpoint_published",
+            Self::HandedOut { .. } => "handed_out",
         }
-        journal.torn = !rest.is_empty();
-        Ok(journal)
     }
-}
-
-/// Blocks that were allocated and never written read as zeros.
-fn is_blank(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|&byte| byte == 0 || byte.is_ascii_whitespace())
-}
-
-fn read_line(text: &[u8], line: usize) -> Result<Entry, JournalError> {
-    /// Read first, since a newer version may hold events that this release can't.
-    #[derive(Deserialize)]
-    struct Versioned {
-        v: u32,
-    }
-    let unreadable = |source| JournalError::Unreadable { line, source };
-    let version = serde_json::from_slice::<Versioned>(text)
-        .map_err(unreadable)?
-        .v;
-    if version > VERSION {
-        return Err(JournalError::Newer { line, version });
-    }
-    serde_json::from_slice(text).map_err(unreadable)
 }
 
 impl Entry {
@@ -250,13 +220,11 @@ impl Entry {
         Self { v, at, event }
     }
 
-    /// Its line, with the line break.
+    /// Its line, with its sum and the line break.
     ///
     /// # Errors
     /// When serde_json can't write it, which no value of this type makes happen.
     pub fn to_line(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut line = serde_json::to_vec(self)?;
-        line.push(b'\n');
-        Ok(line)
+        Ok(journal::sealed(serde_json::to_vec(self)?))
     }
 }

@@ -10,9 +10,9 @@ use crate::driver::clock::{Deadline, now, pause};
 use crate::driver::files::{self, Lock};
 use crate::driver::store::{Held, StoreError};
 use crate::endpoint::{Endpoint, StopMarker};
-use crate::evidence::{self, Look, Observation, Over};
+use crate::evidence::{self, Observation, Over};
 use crate::id::{JobRef, Tag};
-use crate::lease::{Step, Submitter};
+use crate::lease::{INTENTION_LIMIT, Step, Submitter};
 use crate::parse::sbatch::{Refusal, Submitted};
 use crate::record::Event;
 use crate::resources::ResourceError;
@@ -198,7 +198,7 @@ impl<'a> Drive<'a> {
             };
         }
         let longest = SignedDuration::try_from(SUBMIT_LIMIT).unwrap_or(SignedDuration::MAX);
-        let long_ago = now().duration_since(intended) > longest;
+        let long_ago = now().duration_since(intended) > longest + INTENTION_LIMIT;
         if self.submitted_here || long_ago {
             Submitter::Ended
         } else {
@@ -216,13 +216,8 @@ impl<'a> Drive<'a> {
                 .leases
                 .slurm
                 .snapshot(cluster, not_before, self.limit());
-            let observation = evidence::glance(&claim, job, &snapshot.queue);
-            if !matches!(observation, Observation::NotVisible(_)) {
-                let identified = None;
-                let look = Look {
-                    observation,
-                    identified,
-                };
+            let look = evidence::glance(&claim, job, &snapshot.queue);
+            if !matches!(look.observation(), Observation::NotVisible(_)) {
                 self.held.lease.handle_look(snapshot.at, look);
                 return;
             }

@@ -17,7 +17,6 @@ use crate::driver::keeper::CLAIMED;
 use crate::driver::keys;
 use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
 use crate::endpoint::{Endpoint, StopMarker};
-use crate::evidence::Observation;
 use crate::id::{JobName, JobRef, LeaseId};
 use crate::job_state::{JobState, Meaning};
 use crate::lease::Lease;
@@ -169,8 +168,8 @@ impl Leases {
         if drive.held.lease.is_unseen() {
             let cause = Cause::TimedOut;
             let said = String::new();
-            let unknown = Observation::Unknown(Unavailable { cause, said });
-            drive.held.lease.handle_glance(now(), unknown);
+            let why = Unavailable { cause, said };
+            drive.held.lease.handle_silence(now(), why);
         }
         let ready = drive.held.lease.ready().cloned();
         if let Some(endpoint) = &ready {

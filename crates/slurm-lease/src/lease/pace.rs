@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// The time of the next look.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Pace {
     next: Option<Timestamp>,
     interval: Duration,

@@ -8,7 +8,7 @@ use crate::command::{Answer, Exit};
 use crate::parse::{Unavailable, unavailable};
 
 /// What became of one scancel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[must_use = "a cancel's answer decides what must be looked at next"]
 pub enum Cancelled {

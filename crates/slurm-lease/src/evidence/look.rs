@@ -1,0 +1,187 @@
+//! What an answer of the controller shows of our job.
+
+use super::identify::{Allocation, Claim, Identified, Whose};
+use super::observation::{NotVisible, Observation, Sighting};
+use crate::id::{ClusterName, JobRef, Nonce, Tag};
+use crate::job_state::Meaning;
+use crate::parse::Unavailable;
+use crate::parse::squeue::{Queue, QueueRow, QueueRows};
+
+/// One look at a job whose number is known: what was observed, and the permission that goes with
+/// having seen it.
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// use slurm_lease::{JobRef, evidence::{Claim, look}, parse::squeue::Queue};
+///
+/// fn look_away(claim: &Claim, job: &JobRef, answer: &Queue) {
+///     look(claim, job, answer);
+/// }
+/// ```
+///
+/// ```
+/// #![deny(unused_must_use)]
+/// use slurm_lease::{JobRef, Lease, evidence::{Claim, look}, parse::squeue::Queue};
+///
+/// fn look_and_tell(lease: &mut Lease, now: jiff::Timestamp, job: &JobRef, answer: &Queue) {
+///     let look = look(&lease.claim(), job, answer);
+///     lease.handle_look(now, look);
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "what was seen must reach the lease"]
+pub struct Look {
+    of: Allocation,
+    observation: Observation,
+    identified: Option<Identified>,
+}
+
+impl Look {
+    /// What was looked at.
+    pub fn of(&self) -> &Allocation {
+        &self.of
+    }
+
+    /// What was observed.
+    pub fn observation(&self) -> &Observation {
+        &self.observation
+    }
+
+    pub(crate) fn into_parts(self) -> (Allocation, Observation, Option<Identified>) {
+        (self.of, self.observation, self.identified)
+    }
+}
+
+/// Looks for our job in what the controller said when it was asked for this number by itself.
+pub fn look(claim: &Claim, job: &JobRef, answer: &Queue) -> Look {
+    let observation = observe(claim, job, answer);
+    let seen = matches!(observation, Observation::Seen(_));
+    Look {
+        of: Allocation {
+            job: job.clone(),
+            nonce: claim.tag.nonce.clone(),
+        },
+        identified: seen.then(|| Identified::new(job.clone())),
+        observation,
+    }
+}
+
+/// Looks for our job in the controller's answer about all jobs of the user. Good enough to show
+/// a state; it permits nothing, and an absence there proves nothing.
+pub fn glance(claim: &Claim, job: &JobRef, answer: &Queue) -> Look {
+    let mut look = look(claim, job, answer);
+    look.identified = None;
+    if let Observation::NotVisible(how) = &mut look.observation {
+        *how = NotVisible::Unlisted;
+    }
+    look
+}
+
+fn observe(claim: &Claim, job: &JobRef, answer: &Queue) -> Observation {
+    let rows = match answer {
+        Queue::Rows(rows) => rows,
+        Queue::InvalidJobId => return Observation::NotVisible(NotVisible::InvalidJobId),
+        Queue::Unavailable(why) => return Observation::Unknown(why.clone()),
+    };
+    if !is_whole_for(rows, job) {
+        return unreadable();
+    }
+    let Some(row) = rows.rows.iter().find(|row| row.id == job.id) else {
+        return Observation::NotVisible(NotVisible::Unlisted);
+    };
+    match claim.whose_number(row) {
+        Whose::NotOurs => Observation::NotVisible(NotVisible::IdReused),
+        Whose::Doubtful => Observation::Unknown(Unavailable::unreadable(
+            "a job of our number and name, without our comment, submitted at another time",
+        )),
+        whose @ (Whose::Ours | Whose::OursWithoutTag) => {
+            Observation::Seen(Sighting::of(row, whose))
+        }
+    }
+}
+
+fn is_whole_for(rows: &QueueRows, job: &JobRef) -> bool {
+    let concerns = |id: &Option<_>| id.is_none_or(|id| id == job.id);
+    !rows.unreadable.iter().any(concerns)
+}
+
+fn unreadable() -> Observation {
+    Observation::Unknown(Unavailable::unreadable(
+        "a row of the queue is not readable",
+    ))
+}
+
+/// What a search for a submission whose job number is not known found.
+#[derive(Debug)]
+#[must_use = "what was found must reach the lease"]
+pub enum Search {
+    /// It became this job.
+    Found(Box<Found>),
+    /// The controller showed every job of the user, and none of this submission may run.
+    Clean,
+    /// The answer says nothing.
+    Unknown(Unavailable),
+}
+
+/// A job of ours that a search found.
+#[derive(Debug)]
+pub struct Found {
+    /// The job.
+    pub job: JobRef,
+    /// The submission that made it, where its comment still says so.
+    pub nonce: Option<Nonce>,
+    /// As it was seen.
+    pub sighting: Sighting,
+    /// The permission that goes with having seen it.
+    pub identified: Identified,
+}
+
+/// Searches all jobs of the user for one that this claim describes; of several, the one that is
+/// least over.
+///
+/// A job that is over for good is found by its own nonce only. Without one it may be that of an
+/// earlier submission, while the one in question is still on its way to the controller.
+pub fn search(claim: &Claim, cluster: Option<&ClusterName>, answer: &Queue) -> Search {
+    let rows = match answer {
+        Queue::Rows(rows) => rows,
+        Queue::InvalidJobId => return Search::Unknown(Unavailable::unreadable("")),
+        Queue::Unavailable(why) => return Search::Unknown(why.clone()),
+    };
+    let candidates = rows
+        .rows
+        .iter()
+        .map(|row| (row, claim.whose(row)))
+        .filter(|(row, whose)| counts(claim, row, *whose));
+    let best = candidates.min_by_key(|(row, whose)| {
+        let doubtful = *whose == Whose::Doubtful;
+        (doubtful, row.state.meaning() == Meaning::Finished)
+    });
+    match best {
+        Some((_, Whose::Doubtful)) => Search::Unknown(Unavailable::unreadable(
+            "a job of our name, without our comment and a time of submission",
+        )),
+        Some((row, whose)) => Search::Found(Box::new(found(row, whose, cluster))),
+        None if rows.unreadable.is_empty() => Search::Clean,
+        None => Search::Unknown(Unavailable::unreadable(
+            "a row of the queue is not readable",
+        )),
+    }
+}
+
+fn counts(claim: &Claim, row: &QueueRow, whose: Whose) -> bool {
+    let by_nonce = whose == Whose::Ours && !claim.any_nonce;
+    whose != Whose::NotOurs && (by_nonce || !Sighting::of(row, whose).is_over())
+}
+
+fn found(row: &QueueRow, whose: Whose, cluster: Option<&ClusterName>) -> Found {
+    let job = JobRef {
+        id: row.id,
+        cluster: cluster.cloned(),
+    };
+    Found {
+        nonce: Tag::in_comment(&row.comment).map(|tag| tag.nonce),
+        sighting: Sighting::of(row, whose),
+        identified: Identified::new(job.clone()),
+        job,
+    }
+}

@@ -1,0 +1,215 @@
+//! The proofs. Each has private fields and is made in [`evidence`](super) only.
+
+use super::identify::{Allocation, Claim};
+use crate::id::{JobRef, LeaseId, Nonce};
+
+/// Why a job counts as over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GoneBecause {
+    /// The controller shows it as finished, and it can't be requeued.
+    Finished,
+    /// The controller twice knew no such job, the settle time apart.
+    TwiceUnknown,
+    /// The controller once knew no such job, and the runner's stop marker, an ended row in
+    /// accounting or scancel says the same.
+    UnknownAndCorroborated,
+}
+
+/// Why a lease counts as never having had a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NeverBecause {
+    /// The controller refused the submission in words that mean just that.
+    Refused,
+    /// Two searches of the queue, the settle time apart, found nothing of it.
+    NotFound,
+    /// A whole journal holds no intention to submit.
+    NotBegun,
+}
+
+/// Proof that a job of ours is over. Made in this module only, and only of what was seen.
+///
+/// ```
+/// use slurm_lease::evidence::{JobGone, Over};
+///
+/// fn what_a_proof_says(proof: &JobGone) -> String {
+///     format!("{} is over: {:?}", proof.job(), proof.how())
+/// }
+/// ```
+///
+/// ```compile_fail,E0451
+/// use slurm_lease::{LeaseId, evidence::{Allocation, GoneBecause, JobGone}};
+///
+/// fn forge(lease: LeaseId, of: Allocation) -> JobGone {
+///     JobGone { lease, of, how: GoneBecause::Finished }
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn read_from_disk<T: serde::de::DeserializeOwned>() {}
+/// read_from_disk::<slurm_lease::evidence::JobGone>();
+/// ```
+///
+/// ```
+/// fn read_from_disk<T: serde::de::DeserializeOwned>() {}
+/// read_from_disk::<slurm_lease::evidence::Observation>();
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a proof that is dropped must be found again"]
+pub struct JobGone {
+    lease: LeaseId,
+    of: Allocation,
+    how: GoneBecause,
+}
+
+impl JobGone {
+    pub(super) fn new(claim: &Claim, of: Allocation, how: GoneBecause) -> Self {
+        let lease = claim.tag.lease.clone();
+        Self { lease, of, how }
+    }
+
+    /// The job that is over.
+    pub fn job(&self) -> &JobRef {
+        &self.of.job
+    }
+
+    /// The submission that made it.
+    pub fn nonce(&self) -> &Nonce {
+        &self.of.nonce
+    }
+
+    /// How it is known.
+    pub fn how(&self) -> GoneBecause {
+        self.how
+    }
+}
+
+/// Proof that a job of ours is ending: COMPLETING, and a requeue is refused. Nothing of it will
+/// run again, but processes and an epilog still may, so the record of it stays.
+///
+/// ```compile_fail,E0308
+/// use slurm_lease::evidence::{JobEnding, Over};
+///
+/// fn ending_is_not_over(proof: JobEnding) -> Over {
+///     Over::JobGone(proof)
+/// }
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a proof that is dropped must be found again"]
+pub struct JobEnding {
+    job: JobRef,
+}
+
+impl JobEnding {
+    pub(super) fn new(job: JobRef) -> Self {
+        Self { job }
+    }
+
+    /// The job that is ending.
+    pub fn job(&self) -> &JobRef {
+        &self.job
+    }
+}
+
+/// Proof that a submission made no job.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a proof that is dropped must be found again"]
+pub struct NeverSubmitted {
+    lease: LeaseId,
+    how: NeverBecause,
+}
+
+impl NeverSubmitted {
+    pub(crate) fn refused(claim: &Claim) -> Self {
+        Self::new(&claim.tag.lease, NeverBecause::Refused)
+    }
+
+    pub(super) fn not_found(claim: &Claim) -> Self {
+        Self::new(&claim.tag.lease, NeverBecause::NotFound)
+    }
+
+    pub(crate) fn not_begun(lease: &LeaseId) -> Self {
+        Self::new(lease, NeverBecause::NotBegun)
+    }
+
+    fn new(lease: &LeaseId, how: NeverBecause) -> Self {
+        let lease = lease.clone();
+        Self { lease, how }
+    }
+
+    /// How it is known.
+    pub fn how(&self) -> NeverBecause {
+        self.how
+    }
+}
+
+/// Proof that nothing of a lease is left with the scheduler.
+///
+/// ```compile_fail,E0599
+/// let over = slurm_lease::evidence::Over::default();
+/// ```
+///
+/// ```
+/// use slurm_lease::evidence::{JobGone, Over};
+///
+/// fn over(proof: JobGone) -> Over {
+///     Over::JobGone(proof)
+/// }
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a proof that is dropped must be found again"]
+pub enum Over {
+    /// Its job is over.
+    JobGone(JobGone),
+    /// It never had one.
+    NeverSubmitted(NeverSubmitted),
+}
+
+impl Over {
+    /// The lease that this is about.
+    pub fn lease(&self) -> &LeaseId {
+        match self {
+            Self::JobGone(gone) => &gone.lease,
+            Self::NeverSubmitted(never) => &never.lease,
+        }
+    }
+
+    /// In a few words, for messages and logs.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::JobGone(gone) => format!("job {} is over: {}", gone.of.job, gone.how.words()),
+            Self::NeverSubmitted(never) => never.how.words().to_owned(),
+        }
+    }
+}
+
+impl GoneBecause {
+    /// Every reason that there is.
+    pub const ALL: [Self; 3] = [
+        Self::Finished,
+        Self::TwiceUnknown,
+        Self::UnknownAndCorroborated,
+    ];
+
+    /// In a few words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Finished => "finished and can't be requeued",
+            Self::TwiceUnknown => "no longer known to the controller, asked twice",
+            Self::UnknownAndCorroborated => "no longer known to the controller",
+        }
+    }
+}
+
+impl NeverBecause {
+    /// Every reason that there is.
+    pub const ALL: [Self; 3] = [Self::Refused, Self::NotFound, Self::NotBegun];
+
+    /// In a few words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Refused => "the submission was refused",
+            Self::NotFound => "no job came of the submission",
+            Self::NotBegun => "nothing was submitted",
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What a lease is told: one method for each thing that can come back.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::state::IllegalEvent;
+use super::{Lease, Submitter};
+use crate::endpoint::{Endpoint, EndpointError, StopMarker};
+use crate::evidence::{Allocation, Evidence, Found, Look, NotVisible, Observation, Search};
+use crate::id::Nonce;
+use crate::job_state::Meaning;
+use crate::parse::Unavailable;
+use crate::parse::sacct::Accounting;
+use crate::parse::sbatch::Submitted;
+use crate::parse::scancel::Cancelled;
+use crate::record::{Event, Journal, ReleaseCause};
+
+/// What somebody wants of it, and what became of its record.
+impl Lease {
+    /// Takes the events that another process has put on disk meanwhile: the journal is replayed,
+    /// and what this process has learnt since is kept as far as it still applies.
+    ///
+    /// # Errors
+    /// When the events on disk contradict each other; the lease is unchanged then.
+    pub fn handle_journal(&mut self, journal: &Journal) -> Result<(), IllegalEvent> {
+        let Some(mut fresh) = Self::replay(journal, self.policy)? else {
+            return Ok(());
+        };
+        for entry in self.outbox.drain(..) {
+            // Where the tail is still missing, the replay has said so.
+            if entry.event != Event::TailLost {
+                fresh.learn(entry.at, entry.event);
+            }
+        }
+        self.outbox = fresh.outbox;
+        self.state = fresh.state;
+        if self.state.wish.is_none() {
+            self.state.wish = self.unwritten_wish;
+        }
+        // Another process may have been first.
+        if self.intended != self.state.searched_for() {
+            self.intended = None;
+        }
+        self.identified = None;
+        self.pace.hurry();
+        Ok(())
+    }
+
+    /// Somebody wants a job. If there is none, this nonce will be that of its submission.
+    pub fn handle_acquire(&mut self, nonce: Nonce) {
+        self.wanted = Some(nonce);
+    }
+
+    /// Somebody wants the lease to end, or it can't be kept.
+    pub fn handle_release(&mut self, now: Timestamp, cause: ReleaseCause) {
+        self.wanted = None;
+        self.withdraw(now);
+        if self.state.wish.is_none() {
+            self.learn(now, Event::ReleaseWished { cause });
+        }
+        self.pace.hurry();
+    }
+
+    /// What has been learnt and is not on disk yet.
+    pub fn unrecorded(&self) -> &[crate::record::Entry] {
+        &self.outbox
+    }
+
+    /// What was to be recorded is on disk.
+    pub fn handle_recorded(&mut self) {
+        self.outbox.clear();
+    }
+
+    /// What was to be recorded could not be. No submission is begun then; a release goes on,
+    /// since its wish is worth more carried out than written down.
+    pub fn handle_not_recorded(&mut self) {
+        self.recordable = false;
+        self.wanted = None;
+        let wishes =
+            |entry: &crate::record::Entry| matches!(entry.event, Event::ReleaseWished { .. });
+        if self.outbox.iter().any(wishes) {
+            self.unwritten_wish = self.state.wish;
+        }
+        self.outbox.clear();
+        if self.intended.take().is_some() {
+            self.state.attempt = None;
+        }
+    }
+}
+
+/// What Slurm answered.
+impl Lease {
+    /// sbatch answered.
+    pub fn handle_submission(&mut self, now: Timestamp, outcome: Submitted) {
+        let Some(nonce) = self.submitting.take() else {
+            return;
+        };
+        self.learn(now, Event::SubmissionAnswered { nonce, outcome });
+        self.pace.restart(now, self.policy.watch_first);
+    }
+
+    /// The queue was searched.
+    pub fn handle_search(&mut self, now: Timestamp, found: Search, submitter: Submitter) {
+        self.pace.step(now, self.bounds());
+        match found {
+            Search::Unknown(why) => {
+                self.handle_silence(now, why);
+                if let Some(nonce) = self.state.searched_clean() {
+                    self.learn(now, Event::SearchUnanswered { nonce });
+                }
+            }
+            Search::Clean => {
+                self.unknown = None;
+                self.scouted = true;
+                if let (Some(nonce), Submitter::Ended) = (self.state.searched_for(), submitter) {
+                    self.learn(now, Event::SearchedClean { nonce });
+                }
+            }
+            Search::Found(found) => self.handle_found(now, *found, submitter),
+        }
+    }
+
+    fn handle_found(&mut self, now: Timestamp, found: Found, submitter: Submitter) {
+        self.unknown = None;
+        self.scouted = true;
+        // A job of an earlier submission that has ended is not what was searched for.
+        let searched_for = self.state.searched_for();
+        if searched_for.is_none() && found.sighting.state.meaning() == Meaning::Finished {
+            return;
+        }
+        // As long as sbatch may say which job is ours, none is taken for its name alone.
+        if !found.sighting.tagged && submitter == Submitter::MayRun {
+            return;
+        }
+        let event = Event::Adopted {
+            nonce: found.nonce.or(searched_for).unwrap_or(Nonce::from_bits(0)),
+            job: found.job,
+            sighting: found.sighting,
+        };
+        if self.learn(now, event) {
+            self.identified = Some((now, found.identified));
+            self.seen_at = Some(now);
+        }
+    }
+
+    /// The job was looked at. A look at another allocation than the present one is no news.
+    pub fn handle_look(&mut self, now: Timestamp, look: Look) {
+        let (of, observation, identified) = look.into_parts();
+        if self.allocation().as_ref() != Some(&of) {
+            return;
+        }
+        self.identified = identified.map(|identified| (now, identified));
+        self.observe(now, of, observation);
+        self.pace.step(now, self.bounds());
+    }
+
+    /// Slurm was not asked, or did not say anything about the job.
+    pub fn handle_silence(&mut self, now: Timestamp, why: Unavailable) {
+        let since = self.unknown.take().map_or(now, |(since, _)| since);
+        self.unknown = Some((since, why));
+    }
+
+    fn observe(&mut self, now: Timestamp, of: Allocation, observation: Observation) {
+        match &observation {
+            Observation::Unknown(why) => {
+                self.handle_silence(now, why.clone());
+                return;
+            }
+            Observation::NotVisible(NotVisible::Unlisted) => {}
+            Observation::NotVisible(_) => self.accounting_due = true,
+            Observation::Seen(_) => self.seen_at = Some(now),
+        }
+        self.unknown = None;
+        if self.is_news(now, &observation) {
+            self.learn(now, Event::Observed { of, observation });
+        }
+    }
+
+    /// Whether an observation says more than the journal holds.
+    fn is_news(&self, now: Timestamp, observation: &Observation) -> bool {
+        let Some(evidence) = self.state.evidence() else {
+            return false;
+        };
+        match (observation, evidence.last_look()) {
+            (Observation::Seen(new), Some(Observation::Seen(old))) => !new.agrees_with(old),
+            (Observation::NotVisible(new), Some(Observation::NotVisible(old))) if new == old => {
+                evidence.is_worth_repeating(now, observation, &self.claim(), self.policy.settle)
+            }
+            _ => true,
+        }
+    }
+
+    /// Accounting was asked.
+    pub fn handle_accounting(&mut self, now: Timestamp, answer: &Accounting) {
+        self.accounting_due = false;
+        let opened = &self.state.opened;
+        let Some(of) = self.allocation() else { return };
+        let Some(row) = answer.newest(of.job.id, opened.uid, opened.name.as_str()) else {
+            return;
+        };
+        if row.state.meaning() == Meaning::Finished {
+            let event = Event::AccountedEnd {
+                of,
+                state: row.state.clone(),
+                submitted: row.submitted,
+                ended: row.ended,
+                exit: row.exit,
+            };
+            self.learn(now, event);
+        }
+    }
+
+    /// `scontrol update … Requeue=0` was tried. Whether it helped, the next look shows.
+    pub fn handle_requeue_forbidden(&mut self) {
+        self.requeue_forbidden = true;
+        self.pace.hurry();
+    }
+
+    /// scancel answered.
+    pub fn handle_cancel(&mut self, now: Timestamp, outcome: Cancelled) {
+        let Some(of) = self.cancelling.take() else {
+            return;
+        };
+        self.cancelled_at = Some(now);
+        self.learn(now, Event::CancelAnswered { of, outcome });
+        self.pace.restart(now, self.policy.chase_first);
+    }
+
+    fn bounds(&self) -> (Duration, Duration) {
+        if self.state.wish.is_some() {
+            (self.policy.chase_first, self.policy.chase_most)
+        } else {
+            (self.policy.watch_first, self.policy.watch_most)
+        }
+    }
+}
+
+/// What the runner wrote.
+impl Lease {
+    /// The runner's stop marker was found.
+    pub fn handle_stop_marker(&mut self, now: Timestamp, marker: StopMarker) {
+        let restarts = self.sighting().map_or(0, |seen| seen.restarts);
+        let Some(of) = self.allocation() else { return };
+        if self.stop_marker() != Some(&marker)
+            && marker.restart_count == restarts
+            && self.learn(now, Event::StopMarked { of, marker })
+        {
+            self.pace.hurry();
+        }
+    }
+
+    /// A published endpoint was found.
+    ///
+    /// # Errors
+    /// When it belongs to another run than the one last seen.
+    pub fn handle_endpoint(
+        &mut self,
+        now: Timestamp,
+        endpoint: Endpoint,
+    ) -> Result<(), EndpointError> {
+        if self.endpoint() == Some(&endpoint) {
+            return Ok(());
+        }
+        let restarts = self.sighting().map_or(0, |seen| seen.restarts);
+        let newer = endpoint.restart_count > restarts;
+        let of_run = endpoint.job_id.is_none() || endpoint.restart_count == restarts;
+        let of = self.allocation().filter(|_| of_run);
+        let learnt =
+            of.is_some_and(|of| self.learn(now, Event::EndpointPublished { of, endpoint }));
+        if learnt || newer {
+            self.pace.hurry();
+        }
+        if learnt {
+            Ok(())
+        } else {
+            Err(EndpointError::OtherRun)
+        }
+    }
+
+    /// The endpoint is about to be given to the client.
+    pub fn handle_handed_out(&mut self, now: Timestamp) {
+        if let (None, Some(of)) = (self.handed_out(), self.allocation()) {
+            self.learn(now, Event::HandedOut { of });
+        }
+    }
+
+    pub(super) fn allocation(&self) -> Option<Allocation> {
+        self.state.evidence().map(Evidence::of).cloned()
+    }
+}
