@@ -64,6 +64,8 @@ record() {
     shift
     mkdir -p "$(dirname "$base")"
     as "$user" timeout 200 env "$@" </dev/null >"$base.stdout" 2>"$base.stderr" || status=$?
+    # getopt complains in the name it was called by; a root's is not neutral.
+    LC_ALL=C sed -i 's|^/[^ ]*/usr/bin/|/usr/bin/|' "$base.stderr"
     printf '%s\n' "$status" >"$base.status"
     for word; do
         line="$line $(quoted "$word")"

@@ -23,7 +23,6 @@ accepted() {
     record sbatch/accepted.quiet sbatch -o /dev/null -H -Q --wrap true
     record sbatch/accepted.cluster sbatch -o /dev/null -H --parsable -M cluster --wrap true
     record sbatch/accepted.over-partition-limit sbatch -o /dev/null -H --parsable -p short -t 60 --wrap true
-    record sbatch/accepted.dependency-unknown sbatch -o /dev/null -H --parsable -d afterok:99999 --wrap true
     record sbatch/accepted.chdir-missing sbatch -o /dev/null -H --parsable -D /nonexistent --wrap true
     record sbatch/accepted.array sbatch -o /dev/null -H --parsable -a 1-2 --wrap true
     record sbatch/accepted.heterogeneous sbatch -o /dev/null -H --parsable -N1 : -N1 --wrap true
@@ -68,6 +67,7 @@ refused_options() {
     refused time-zero -t 0 --time-min=5 --wrap true
     refused begin-text --begin=someday --wrap true
     refused deadline-past --deadline=2020-01-01 --wrap true
+    refused dependency-unknown -d afterok:99999 --wrap true
     refused dependency-text -d nosuch --wrap true
     refused dependency-kind -d sometimes:1 --wrap true
     refused array-text -a x --wrap true
@@ -207,10 +207,13 @@ whole_answers() {
 
 # A cluster whose site has its own ideas.
 scene_special() {
+    local plugins=()
     write_plugins
-    new_cluster --conf 'PrivateData=jobs' --conf 'MinJobAge=2' --conf 'EnforcePartLimits=ALL' \
-        --conf 'JobSubmitPlugins=lua' --file "$work/job_submit.lua" \
-        --conf 'CliFilterPlugins=lua' --file "$work/cli_filter.lua" \
+    # 20.11 looks for them in /etc/slurm alone.
+    [ "$generation" = 20.11 ] ||
+        plugins=(--conf 'JobSubmitPlugins=lua' --file "$work/job_submit.lua"
+            --conf 'CliFilterPlugins=lua' --file "$work/cli_filter.lua")
+    new_cluster "${plugins[@]}" --conf 'PrivateData=jobs' --conf 'MinJobAge=2' --conf 'EnforcePartLimits=ALL' \
         --conf 'ResumeProgram=/bin/true' --conf 'SuspendProgram=/bin/true' \
         --conf 'ResumeTimeout=8' --conf 'SuspendTimeout=1' --conf 'SuspendTime=3600' \
         --conf 'JobAcctGatherType=jobacct_gather/linux' --conf 'JobAcctGatherFrequency=1' \
@@ -281,16 +284,20 @@ private_jobs() {
 }
 
 site_plugins() {
-    note='the site'"'"'s job_submit plugin refuses this name'
-    record sbatch/site.refused sbatch -o /dev/null -H --parsable -J refused --wrap true
-    note='the site'"'"'s job_submit plugin rewrites the comment'
-    record sbatch/site.rewritten sbatch -o /dev/null -H --parsable -J rewritten --comment mine --wrap true
-    record squeue/site.rewritten squeue --local -h -t all -u alice -n rewritten -o '%A|%T|%k'
-    note='the site'"'"'s cli_filter plugin prints a line'
-    record sbatch/site.banner sbatch -o /dev/null -H --parsable -J banner --wrap true
     note='EnforcePartLimits=ALL'
     refused over-partition-limit -p short -t 60 --wrap true
+    refused nodes-of-strict-partitions -N 3 --wrap true
+    refused cpus-of-strict-partitions -n 100 --wrap true
     refused nodes-of-partition -p one -N 2 --wrap true
+    note=''
+    [ "$generation" != 20.11 ] || return 0
+    note="the site's job_submit plugin refuses this name"
+    record sbatch/site.refused sbatch -o /dev/null -H --parsable -J refused --wrap true
+    note="the site's job_submit plugin rewrites the comment"
+    record sbatch/site.rewritten sbatch -o /dev/null -H --parsable -J rewritten --comment mine --wrap true
+    record squeue/site.rewritten squeue --local -h -t all -u alice -n rewritten -o '%A|%T|%k'
+    note="the site's cli_filter plugin prints a line"
+    record sbatch/site.banner sbatch -o /dev/null -H --parsable -J banner --wrap true
     note=''
     as "$user" scancel -u alice
 }
@@ -332,7 +339,7 @@ is_over() {
 # sbatch waits and tries again when the queue is full.
 full_queue() {
     local job=0
-    while [ "$job" -lt 20 ]; do
+    while [ "$job" -lt 25 ]; do
         submit -H -J full --wrap true >/dev/null 2>&1 &
         job=$((job + 1))
         sleep 0.2

@@ -6,6 +6,7 @@
 scene_states() {
     write_hooks
     new_cluster --accounting --conf "Epilog=$work/epilog" --conf 'Licenses=soft:1' \
+        --conf 'SchedulerParameters=bf_interval=3' \
         --conf 'PartitionName=one Nodes=n1 MaxNodes=1' --conf 'RequeueExitHold=42' \
         --conf 'AccountingStorageEnforce=associations,limits,qos'
     add_accounts
@@ -23,6 +24,7 @@ scene_states() {
     observe_when DEADLINE deadline "$deadline" 120
     note=''
     pending_states
+    resized_state
 }
 
 # An epilog that takes as long as a flag file exists.
@@ -116,13 +118,31 @@ running_states() {
     wait_state "$job" RUNNING || true
     as root scontrol update nodename=n2 state=down reason=test
     observe_when NODE_FAIL node-fail "$job"
-    # ReturnToService=2: it may have come back by itself.
-    as root scontrol update nodename=n2 state=resume 2>/dev/null || true
     wait_until 60 "n2 to be back" node_is_back || true
     note=''
 }
 
-node_is_back() { [ "$(as root sinfo -h -N -n n2 -p batch -o %T)" = idle ]; }
+# Last of all: 24.11 and 26.05 start no exclusive job on the node that it gave up.
+resized_state() {
+    local job
+    note='scontrol update numnodes=1 of a running job'
+    job=$(submit -J resized --no-requeue -N2 --wrap 'sleep 600')
+    if wait_state "$job" RUNNING; then
+        as "$user" scontrol update jobid="$job" numnodes=1
+        observe resized "$job"
+    fi
+    note=''
+    cancel_all
+}
+
+# ReturnToService=2: it may come back by itself, and resume is then refused.
+node_is_back() {
+    as root scontrol update nodename=n2 state=resume 2>/dev/null || true
+    case $(as root sinfo -h -N -n n2 -p batch -o %T) in
+        idle | mixed | allocated) ;;
+        *) false ;;
+    esac
+}
 
 requeued_states() {
     local job low high
@@ -145,7 +165,7 @@ requeued_states() {
     observe_when CANCELLED requeued.cancelled "$job"
     note='RequeueExitHold=42, and the script ended with 42'
     job=$(submit -J exithold --requeue --wrap 'exit 42')
-    observe_when REQUEUE_HOLD requeue-hold "$job"
+    observe_when SPECIAL_EXIT special-exit.by-status "$job"
     as "$user" scancel "$job"
     note='scontrol requeuehold state=SpecialExit'
     job=$(submit -J special --requeue --wrap 'sleep 600')
@@ -162,9 +182,9 @@ requeued_states() {
     wait_until 30 "the queue to drain" queue_has_no "$high" || true
     note='PartitionName=high preempts PartitionName=low; --requeue'
     low=$(submit -J low -p low --requeue -w n2 --exclusive --wrap 'sleep 600')
-    wait_state "$low" RUNNING 60 || true
+    wait_state "$low" RUNNING 60
     high=$(submit -J high -p high -w n2 --exclusive --wrap 'sleep 600')
-    wait_state "$high" RUNNING 60 || true
+    wait_state "$high" RUNNING 60
     observe_when PENDING preempted.requeued "$low" 60
     as "$user" scancel "$low" "$high"
     note=''
@@ -190,6 +210,9 @@ pending_states() {
     pending_because Licenses licenses -L soft:1 >/dev/null
     pending_because QOSMaxJobsPerUserLimit qos-jobs -q single >/dev/null
     pending_because PartitionNodeLimit partition-node-limit -p one -N 2 >/dev/null
+    quietly scontrol create reservation reservationname=later starttime=now+1hour duration=10 \
+        users=alice nodes=n1
+    pending_because Reservation reservation --reservation=later -t 1 >/dev/null
     as root scontrol update partition=short state=down
     pending_because PartitionDown partition-down -p short -t 1 >/dev/null
     as root scontrol update partition=short state=up
@@ -216,6 +239,11 @@ pending_states() {
     local array
     array=$(submit -J array -a 1-3 -t 1 --wrap true)
     wait_until 40 "the array" array_is_over "$array" && observe array.over "$array"
+    note='it can never run, but was held when it was submitted; then released'
+    local never
+    never=$(submit -H -J never -N 3 --wrap true)
+    as root scontrol release "$never"
+    wait_until 30 "a reason" has_another_reason "$never" && observe pending.never "$never"
     note='every node it may use is drained'
     as root scontrol update nodename=n1,n2 state=drain reason=test
     pending_because ReqNodeNotAvail drained-nodes -w n1 >/dev/null
@@ -240,6 +268,12 @@ reason_begins() {
     case $(as root squeue --local -h -t all -r -j "$1" -o %r 2>/dev/null | head -n 1) in
         *"$2"*) true ;;
         *) false ;;
+    esac
+}
+
+has_another_reason() {
+    case $(as root squeue --local -h -t all -j "$1" -o %r) in
+        None | JobHeld* | Priority | Resources) false ;;
     esac
 }
 
