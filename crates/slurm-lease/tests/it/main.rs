@@ -1,3 +1,4 @@
 //! Tests of the library as others use it.
 
+#[cfg(test)]
 mod fixtures;
