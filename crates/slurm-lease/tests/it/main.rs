@@ -1,4 +1,5 @@
 //! Tests of the library as others use it.
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "recordings are files")]
 mod fixtures;
