@@ -12,7 +12,6 @@ use super::observation::{Observation, Sighting};
 use super::proof::{GoneBecause, JobEnding, JobGone, NeverSubmitted};
 use crate::id::JobRef;
 use crate::job_state::{JobState, Meaning};
-use crate::parse::scancel::Cancelled;
 
 /// The longest pause between two looks that still count as one run of absences, in seconds. Over
 /// a longer one the controller may have been gone, or a clock set.
@@ -65,8 +64,6 @@ pub struct Evidence {
     absent: Option<Run>,
     /// The run of it whose stop marker was found.
     stopped: Option<u32>,
-    accounted_end: bool,
-    unknown_to_scancel: bool,
 }
 
 impl Evidence {
@@ -80,8 +77,6 @@ impl Evidence {
             last_look: None,
             absent: None,
             stopped: None,
-            accounted_end: false,
-            unknown_to_scancel: false,
         }
     }
 
@@ -119,15 +114,11 @@ impl Evidence {
     }
 
     fn note_seen(&mut self, sighting: &Sighting) {
-        if self.restarts() != sighting.restarts {
-            self.accounted_end = false;
-        }
         if matches!(sighting.state.meaning(), Meaning::Starting | Meaning::Live) {
             self.ran = Some(sighting.restarts);
         }
         self.seen = Some(sighting.clone());
         self.absent = None;
-        self.unknown_to_scancel = false;
     }
 
     fn restarts(&self) -> u32 {
@@ -156,19 +147,6 @@ impl Evidence {
         self.stopped = Some(restarts);
     }
 
-    /// Accounting has a row of this job that has ended, of the run that was submitted then. That
-    /// corroborates an absence; by itself it proves nothing, since it is written before the
-    /// processes die.
-    pub fn note_accounted_end(&mut self, submitted: Option<Timestamp>) {
-        let known = self.seen.as_ref().and_then(|seen| seen.submitted);
-        self.accounted_end |= submitted.is_some() && submitted == known;
-    }
-
-    /// What scancel said of this job.
-    pub fn note_cancel(&mut self, answer: &Cancelled) {
-        self.unknown_to_scancel |= *answer == Cancelled::UnknownId;
-    }
-
     /// The proof that this job is over, where there is one.
     pub fn gone(&self, claim: &Claim, settle: Duration) -> Option<JobGone> {
         let how = if self.seen.as_ref().is_some_and(Sighting::is_over) {
@@ -185,13 +163,15 @@ impl Evidence {
         // A look can't be older than the job: where it seems so, a clock was set back.
         let accepted = self.accepted.min(absent.since);
         let counts = |wait| self.seen.is_some() || apart(accepted, absent.until, wait);
-        let corroborated =
-            self.stopped == Some(self.restarts()) || self.accounted_end || self.unknown_to_scancel;
+        // Neither accounting nor scancel is a second witness: of a job whose controller was wiped
+        // they say at once that it is cancelled and unknown, while its processes run until the
+        // node registers again (seen on 22.05, four seconds). The runner's own word is.
+        let corroborated = self.stopped == Some(self.restarts());
         match () {
             () if absent.spans(settle) && counts(settle.saturating_mul(2)) => {
                 Some(GoneBecause::TwiceUnknown)
             }
-            () if corroborated && counts(settle) => Some(GoneBecause::UnknownAndCorroborated),
+            () if corroborated && counts(settle) => Some(GoneBecause::UnknownAndStopped),
             () => None,
         }
     }

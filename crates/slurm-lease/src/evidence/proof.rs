@@ -10,9 +10,9 @@ pub enum GoneBecause {
     Finished,
     /// The controller twice knew no such job, the settle time apart.
     TwiceUnknown,
-    /// The controller once knew no such job, and the runner's stop marker, an ended row in
-    /// accounting or scancel says the same.
-    UnknownAndCorroborated,
+    /// The controller once knew no such job, and the runner of its last run had said that it
+    /// stopped.
+    UnknownAndStopped,
 }
 
 /// Why a lease counts as never having had a job.
@@ -184,18 +184,16 @@ impl Over {
 
 impl GoneBecause {
     /// Every reason that there is.
-    pub const ALL: [Self; 3] = [
-        Self::Finished,
-        Self::TwiceUnknown,
-        Self::UnknownAndCorroborated,
-    ];
+    pub const ALL: [Self; 3] = [Self::Finished, Self::TwiceUnknown, Self::UnknownAndStopped];
 
     /// In a few words.
     pub fn words(self) -> &'static str {
         match self {
             Self::Finished => "finished and can't be requeued",
             Self::TwiceUnknown => "no longer known to the controller, asked twice",
-            Self::UnknownAndCorroborated => "no longer known to the controller",
+            Self::UnknownAndStopped => {
+                "no longer known to the controller, and its runner had stopped"
+            }
         }
     }
 }

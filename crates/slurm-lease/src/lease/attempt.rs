@@ -6,7 +6,7 @@ use super::state::{IllegalEvent, illegal};
 use crate::endpoint::{Endpoint, StopMarker};
 use crate::evidence::{Allocation, Claim, Evidence, Observation, SearchEvidence, Sighting};
 use crate::id::{JobRef, Nonce, Tag};
-use crate::job_state::{JobState, Meaning};
+use crate::job_state::JobState;
 use crate::parse::Unavailable;
 use crate::parse::sbatch::{Refusal, Submitted};
 use crate::record::{Event, Opened};
@@ -101,16 +101,9 @@ impl Attempt {
                 Ok(())
             }
             Event::AccountedEnd {
-                of,
-                state,
-                submitted,
-                ended,
-                exit,
+                of, state, exit, ..
             } => {
-                let evidence = self.check(of, event)?;
-                if state.meaning() == Meaning::Finished && ended.is_some() {
-                    evidence.note_accounted_end(*submitted);
-                }
+                self.check(of, event)?;
                 self.accounted = Some((state.clone(), *exit));
                 Ok(())
             }
@@ -118,8 +111,8 @@ impl Attempt {
                 self.check(of, event)?;
                 self.mark_stopped(marker)
             }
-            Event::CancelAnswered { of, outcome } => {
-                self.check(of, event)?.note_cancel(outcome);
+            Event::CancelAnswered { of, .. } => {
+                self.check(of, event)?;
                 Ok(())
             }
             Event::EndpointPublished { of, endpoint } => {

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 
 use crate::evidence::{Identified, Over};
 use crate::id::{JobRef, Tag};
+#[cfg(doc)]
+use crate::lease::Lease;
 
 /// The times that a lease's decisions depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
