@@ -42,6 +42,11 @@ pub fn answer(world: &mut World, call: &Call, host: &dyn Host, now: Moment) -> R
     answered.unwrap_or_else(|refused| refused)
 }
 
+/// Whether a call reads its script from stdin.
+pub(crate) fn needs_stdin(call: &Call) -> bool {
+    call.program == Program::Sbatch && sbatch::reads_stdin(&call.arguments)
+}
+
 /// A reply, or one that ends the command early.
 type Answer = Result<Reply, Reply>;
 
@@ -265,19 +270,33 @@ impl Unreachable {
     }
 }
 
-/// What a command says whose munged does not answer.
+/// What a command says whose munged does not answer, when it wants to send `request`.
 fn munge_lines(command: &str, request: &str, generation: Generation) -> String {
-    let recent = generation >= Generation::V24_11;
-    let function = if recent {
-        "slurm_buffers_pack_msg"
-    } else {
-        "slurm_send_node_msg"
+    let (hint, function, call, end) = match generation {
+        Generation::V20_11 => (
+            "",
+            "slurm_send_node_msg",
+            "g_slurm_auth_create",
+            ": Invalid authentication credential",
+        ),
+        Generation::V22_05 => (
+            " (Did you start munged?)",
+            "slurm_send_node_msg",
+            "auth_g_create",
+            "",
+        ),
+        Generation::V24_11 | Generation::V26_05 => (
+            " (Did you start munged?)",
+            "slurm_buffers_pack_msg",
+            "auth_g_create",
+            "",
+        ),
     };
     format!(
         "{command}: error: If munged is up, restart with --num-threads=10\n\
          {command}: error: Munge encode failed: Failed to access \"/run/munge/munge.socket.2\": No \
-         such file or directory (Did you start munged?)\n\
-         {command}: error: {function}: auth_g_create: {request} has authentication error\n"
+         such file or directory{hint}\n\
+         {command}: error: {function}: {call}: {request} has authentication error{end}\n"
     )
 }
 

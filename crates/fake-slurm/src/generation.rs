@@ -52,10 +52,7 @@ impl Generation {
 
     /// The line that `--version` prints on Debian's builds.
     pub fn banner(self) -> String {
-        match self {
-            Self::V20_11 | Self::V22_05 => format!("slurm-wlm {}", self.version()),
-            Self::V24_11 | Self::V26_05 => format!("slurm {}", self.version()),
-        }
+        format!("slurm-wlm {}", self.version())
     }
 }
 

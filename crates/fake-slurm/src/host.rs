@@ -7,8 +7,20 @@ use std::path::Path;
 use crate::call::Host;
 
 /// Files, stdin, and the user database in `/etc`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LocalHost;
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LocalHost {
+    /// What was on stdin, if the command reads it.
+    pub(crate) stdin: Vec<u8>,
+}
+
+/// All of stdin; what cannot be read is not there.
+pub(crate) fn read_stdin() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match io::stdin().lock().read_to_end(&mut bytes) {
+        Ok(_) => bytes,
+        Err(_) => Vec::new(),
+    }
+}
 
 /// The fields of a line of `/etc/passwd` or `/etc/group` whose field `index` is `value`.
 fn entry(path: &str, index: usize, value: &str) -> Option<Vec<String>> {
@@ -25,9 +37,7 @@ impl Host for LocalHost {
     }
 
     fn read_stdin(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes)?;
-        Ok(bytes)
+        Ok(self.stdin.clone())
     }
 
     fn uid_of(&self, name: &str) -> Option<u32> {

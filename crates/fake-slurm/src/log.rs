@@ -29,7 +29,7 @@ pub struct LoggedCall {
     pub process: u32,
     /// Who called.
     pub uid: u32,
-    /// When it began, by the cluster's clock.
+    /// When it began, by the host's clock.
     pub began: Moment,
     /// Its exit status; none if it has not ended, or was killed.
     pub status: Option<u8>,

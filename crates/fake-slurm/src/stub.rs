@@ -13,9 +13,9 @@ use std::time::Duration;
 use rustix::process::{Signal, getgid, getpid, getuid, kill_process};
 
 use crate::call::{Call, Program, Reply};
-use crate::command::{NOT_PLAYED, answer};
+use crate::command::{NOT_PLAYED, answer, needs_stdin};
 use crate::fault::{Action, strike};
-use crate::host::LocalHost;
+use crate::host::{LocalHost, read_stdin};
 use crate::launch;
 use crate::log;
 use crate::model::{Controller, World};
@@ -142,9 +142,8 @@ fn perform(store: &Store, home: Option<String>, call: &Call) -> Result<u8, Store
     let number = script.calls;
     let action = strike(&mut script.faults, call);
     locked.save_script(&script)?;
-    let now = locked.world()?.clock.now(host_time());
     let log = store.log_path();
-    log::began(&log, call, number, now).map_err(crate::store::at(&log))?;
+    log::began(&log, call, number, host_time()).map_err(crate::store::at(&log))?;
     drop(locked);
     let reply = match before(action.as_ref()) {
         Some(reply) => reply,
@@ -250,13 +249,20 @@ fn carry_out(
     call: &Call,
     action: Option<&Action>,
 ) -> Result<Reply, StoreError> {
+    // Before the lock is taken: nobody else is to wait for a caller that does not close its end.
+    let stdin = if needs_stdin(call) {
+        read_stdin()
+    } else {
+        Vec::new()
+    };
+    let host = LocalHost { stdin };
     let locked = store.lock()?;
     let mut world = locked.world()?;
     let own_home = world.home.clone();
     world.home = home.unwrap_or_else(|| own_home.clone());
     let now = world.clock.now(host_time());
     let reply = with_fault(&mut world, action, now, |world| {
-        answer(world, call, &LocalHost, now)
+        answer(world, call, &host, now)
     });
     world.home = own_home;
     settle(store, &locked, world, &reply)?;

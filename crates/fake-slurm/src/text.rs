@@ -15,6 +15,12 @@ pub(crate) fn decode(bytes: &[u8]) -> String {
     text
 }
 
+/// The text with a question mark for every byte that was no UTF-8.
+pub(crate) fn printable(text: &str) -> String {
+    let is_byte = |character: char| u32::from(character) >= BYTE_BASE;
+    text.replace(is_byte, "?")
+}
+
 /// The bytes that [`decode`] read.
 pub(crate) fn encode(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());

@@ -11,6 +11,7 @@ use crate::options::{Known, Parsed, Takes};
 use crate::render::format::{Width, fit};
 use crate::render::hostlist::hostlist;
 use crate::render::time::{TimeStyle, limit, long_duration, parse_when};
+use crate::text;
 
 const KNOWN: &[Known] = &[
     ("allocations", Some('X'), Takes::Nothing),
@@ -207,9 +208,9 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
                 style: &style,
                 now,
             };
-            let values = fields
-                .iter()
-                .map(|(field, width)| ((field.value)(&shown), *width));
+            // The database takes UTF-8 only: other bytes come back as question marks.
+            let value = |field: &Field| text::printable(&(field.value)(&shown));
+            let values = fields.iter().map(|(field, width)| (value(field), *width));
             reply.stdout += &layout.line(values);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::directives;
 use super::sbatch_options::{KNOWN, VARIABLES, absolute, request};
-use super::{Answer, Answering};
+use super::{Answer, Answering, munge_lines};
 use crate::call::{Effect, Reply};
 use crate::generation::Generation;
 use crate::model::{Controller, Execution, Job, Late, Refusal, Request};
@@ -29,6 +29,12 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     reply.stderr.insert_str(0, &notices.0);
     reply.stdout.insert_str(0, &notices.1);
     Ok(reply)
+}
+
+/// Whether there is neither a script's name nor `--wrap`.
+pub(super) fn reads_stdin(arguments: &[String]) -> bool {
+    let parsed = parse(KNOWN, arguments, true);
+    parsed.is_ok_and(|line| line.operands.is_empty() && !line.has("wrap") && !line.has("version"))
 }
 
 /// The script: `--wrap`, a file, or stdin.
@@ -303,8 +309,15 @@ fn check_gres(cluster: &crate::model::Cluster, request: &Request) -> Result<(), 
             .iter()
             .any(|node| node.gres.iter().any(has))
         {
+            // 20.11 leaves the check to the controller.
+            let old = cluster.config.generation == Generation::V20_11;
+            let what = if old {
+                "Batch job submission failed: "
+            } else {
+                ""
+            };
             let text = "Invalid generic resource (gres) specification";
-            return Err(Reply::fail(1, format!("sbatch: error: {text}\n")));
+            return Err(Reply::fail(1, format!("sbatch: error: {what}{text}\n")));
         }
     }
     Ok(())
@@ -314,7 +327,13 @@ fn test_only(answering: &mut Answering<'_>, name: &str, named: bool, request: Re
     let (now, call) = (answering.now, answering.call);
     let before = "allocation failure: ";
     if let Some(unreachable) = answering.unreachable(name)? {
-        return Err(unreachable.reply("sbatch", "REQUEST_JOB_WILL_RUN", before, 1));
+        let mut reply = unreachable.reply("sbatch", "REQUEST_JOB_WILL_RUN", before, 1);
+        if unreachable.munge {
+            // It asks first whether there is a federation.
+            let first = munge_lines("sbatch", "REQUEST_FED_INFO", unreachable.generation);
+            reply.stderr.insert_str(0, &first);
+        }
+        return Err(reply);
     }
     let cluster = answering.cluster(name)?;
     check_gres(cluster, &request)?;

@@ -2,6 +2,7 @@
 
 use super::{Answer, Answering, listed};
 use crate::call::{Effect, Reply};
+use crate::generation::Generation;
 use crate::model::{Base, Controller, Execution, Job, Refusal};
 use crate::options::{Known, Parsed, Takes};
 
@@ -185,7 +186,7 @@ fn matching(
     reply: &mut Reply,
 ) -> Result<Vec<u32>, Reply> {
     let verbose = parsed.has("verbose");
-    if verbose {
+    if verbose && answering.generation() < Generation::V24_11 {
         reply.stderr += PLUGINS;
     }
     let jobs = answering.cluster(cluster)?.visible();
@@ -259,7 +260,9 @@ fn cancel(
     let (verbose, quiet) = (parsed.has("verbose"), parsed.has("quiet"));
     let cluster = answering.cluster(name)?;
     let processes = cluster.config.execution == Execution::Processes;
-    if verbose {
+    // With -M newer ones ask the controller before they say so.
+    let asks_first = cluster.config.generation >= Generation::V24_11 && parsed.has("clusters");
+    if verbose && (!asks_first || cluster.jobs.contains_key(&id)) {
         let doing = match signal {
             None => "Terminating job".to_owned(),
             Some(number) => format!("Signal {number} to job"),

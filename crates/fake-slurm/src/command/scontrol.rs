@@ -1,7 +1,8 @@
 //! `scontrol`: what people do to jobs by hand, and what a client asks about the configuration.
 
-use super::{Answer, Answering, show_config, show_job};
+use super::{Answer, Answering, munge_lines, show_config, show_job};
 use crate::call::{Effect, Reply};
+use crate::generation::Generation;
 use crate::model::{Execution, Hold, Job, Refusal, Requeued};
 use crate::options::{Known, Takes};
 use crate::render::fields::Context;
@@ -39,6 +40,9 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     }
     if let Some(unreachable) = answering.unreachable(name)? {
         let (request, what) = match words.as_slice() {
+            ["show", "config", ..] if answering.generation() == Generation::V26_05 => {
+                ("REQUEST_BUILD_INFO", "slurm_load_ctl_conf error:")
+            }
             ["show", "config", ..] => ("REQUEST_BUILD_INFO", "slurm_load_ctl_conf error: "),
             ["show", ..] => ("REQUEST_JOB_INFO_SINGLE", "slurm_load_jobs error: "),
             ["update", ..] => ("REQUEST_UPDATE_JOB", ""),
@@ -67,17 +71,18 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
 
 fn ping(answering: &mut Answering<'_>, name: &str) -> Answer {
     let host = answering.call.host_name.clone();
-    let down = answering.unreachable(name)?;
-    let (state, status) = if down.is_some() {
-        ("DOWN", 1)
-    } else {
-        ("UP", 0)
+    let generation = answering.generation();
+    let Some(down) = answering.unreachable(name)? else {
+        return Ok(Reply::out(format!("Slurmctld(primary) at {host} is UP\n")));
     };
-    let text = format!("Slurmctld(primary) at {host} is {state}\n");
-    Ok(Reply {
-        status,
-        ..Reply::out(text)
-    })
+    let mut reply = Reply::out(format!("Slurmctld(primary) at {host} is DOWN\n"));
+    if down.munge {
+        reply.stderr = munge_lines("scontrol", "REQUEST_PING", generation);
+    }
+    // 20.11 finds nothing wrong with that.
+    reply.status = u8::from(generation > Generation::V20_11);
+    reply.delay = down.delay;
+    Ok(reply)
 }
 
 fn show_jobs(answering: &mut Answering<'_>, name: &str, rest: &[&str], one_line: bool) -> Answer {

@@ -80,6 +80,7 @@ pub enum Execution {
 
 /// How a cluster is set up: the fields of `slurm.conf` that matter, and the fake's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ClusterConfig {
     /// ClusterName.
     pub name: String,
@@ -121,6 +122,12 @@ pub struct ClusterConfig {
     pub memory_per_cpu: u64,
     /// MaxJobCount, or a limit of a QOS: how many unfinished jobs the controller takes.
     pub max_jobs: usize,
+    /// EnforcePartLimits=ALL: what a partition never allows is refused instead of waiting.
+    pub enforce_part_limits: bool,
+    /// AccountingStorageEnforce=associations: only these accounts are known. None: any will do.
+    pub accounts: Option<Vec<String>>,
+    /// AccountingStorageEnforce=qos: only these are known. None: any will do.
+    pub qos: Option<Vec<String>>,
     /// How long a client waits for a controller that does not answer. A real one waits 10 to
     /// 20 s; the fake says the same words at once unless told otherwise.
     pub patience: Duration,
@@ -149,6 +156,9 @@ impl Default for ClusterConfig {
             store_comment: true,
             memory_per_cpu: 100,
             max_jobs: 10_000,
+            enforce_part_limits: false,
+            accounts: None,
+            qos: None,
             patience: Duration::ZERO,
         }
     }

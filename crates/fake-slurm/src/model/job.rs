@@ -9,7 +9,8 @@ use super::state::{Base, Flag, Flags, shown};
 use crate::generation::Generation;
 use crate::moment::Moment;
 
-/// What a submission asks for.
+/// What a submission asks for. A byte of a name, comment or path that is no UTF-8 is the character
+/// U+10FE00 + byte here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "named after sbatch's options")]
@@ -103,10 +104,11 @@ impl Exit {
         Self { status: 0, signal }
     }
 
-    /// The output file could not be opened: as slurmd reports it.
+    /// The output file could not be opened: error 4021 of `slurm_errno.h`, taken for a status of
+    /// `wait`, is signal 53 with a core dump.
     pub const NO_OUTPUT: Self = Self {
         status: 15,
-        signal: 53,
+        signal: 0x80 | 53,
     };
 
     /// As `wait` has it, which is what squeue's `exit_code` shows.
@@ -119,7 +121,7 @@ impl Exit {
 impl fmt::Display for Exit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = if self.signal == 0 { self.status } else { 0 };
-        write!(formatter, "{status}:{}", self.signal)
+        write!(formatter, "{status}:{}", self.signal & 0x7f)
     }
 }
 

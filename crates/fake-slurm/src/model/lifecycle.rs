@@ -142,7 +142,8 @@ impl Cluster {
         if self.config.generation < Generation::V24_11 {
             return "JobLaunchFailure".to_owned();
         }
-        let name = match exit.signal {
+        let signal = exit.signal & 0x7f;
+        let name = match signal {
             6 => "Aborted".to_owned(),
             9 => "Killed".to_owned(),
             11 => "Segmentation fault".to_owned(),
@@ -150,12 +151,13 @@ impl Cluster {
             signal @ 34.. => format!("Real-time signal {}", signal - 34),
             signal => format!("Signal {signal}"),
         };
-        format!("RaisedSignal:{}({name})", exit.signal)
+        format!("RaisedSignal:{signal}({name})")
     }
 
     /// Ends a started job: it is COMPLETING until its processes and its epilog are done.
     pub fn stop(&mut self, id: u32, base: Base, reason: &str, exit: Exit, now: Moment) {
         let processes = self.config.execution == Execution::Processes;
+        let generation = self.config.generation;
         let Some(job) = self.jobs.get_mut(&id).filter(|job| job.base.is_started()) else {
             return;
         };
@@ -165,11 +167,8 @@ impl Cluster {
         reason.clone_into(&mut job.reason);
         // The exit code of a job that is being ended is known when its processes are gone.
         let ended_by_itself = matches!(base, Base::Completed | Base::Failed);
-        job.exit = if ended_by_itself {
-            exit
-        } else {
-            Exit::default()
-        };
+        let early = ended_by_itself || base == Base::Cancelled && generation == Generation::V20_11;
+        job.exit = if early { exit } else { Exit::default() };
         job.last_exit = exit;
         job.end = Some(now);
         job.configured = None;
@@ -208,12 +207,19 @@ impl Cluster {
 
     /// The epilog is done: COMPLETING is over, and a requeued job is in the queue again.
     pub(super) fn end_epilog(&mut self, id: u32, now: Moment) {
+        let generation = self.config.generation;
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
         job.flags.clear(Flag::Completing);
         job.cleared = None;
-        job.exit = job.last_exit;
+        job.exit = match (job.base, generation) {
+            // There is nobody left to say how the script ended.
+            (Base::NodeFail, Generation::V20_11) => Exit::signal(15),
+            (Base::NodeFail, Generation::V22_05) => Exit::default(),
+            (Base::NodeFail, _) => Exit::signal(1),
+            _ => job.last_exit,
+        };
         self.touched.insert(id);
         if job.base == Base::Pending {
             self.wait_again(id, now);

@@ -81,6 +81,18 @@ impl Cluster {
         hold: Option<Requeued>,
         now: Moment,
     ) -> Result<(), Refusal> {
+        self.requeue_as("REQUEUED", id, uid, hold, now)
+    }
+
+    /// Requeues a job whose last run the database calls `run`.
+    fn requeue_as(
+        &mut self,
+        run: &str,
+        id: u32,
+        uid: u32,
+        hold: Option<Requeued>,
+        now: Moment,
+    ) -> Result<(), Refusal> {
         let job = self.owned(id, uid)?;
         if !job.requeue {
             return Err(Refusal::Disabled);
@@ -92,7 +104,7 @@ impl Cluster {
         if ran {
             self.stop(id, Base::Cancelled, "None", Exit::default(), now);
         }
-        self.account(id, "REQUEUED".to_owned(), now);
+        self.account(id, run.to_owned(), now);
         let job = self.job_mut(id)?;
         job.base = Base::Pending;
         job.restarts += 1;
@@ -256,7 +268,12 @@ impl Cluster {
             .filter(|job| job.base.is_started() && which(job));
         let hit: Vec<(u32, bool)> = running.map(|job| (job.id, job.requeue)).collect();
         for (id, requeue) in hit {
-            let requeued = requeue && self.requeue(id, 0, None, now).is_ok();
+            let run = if base == Base::Preempted {
+                "PREEMPTED"
+            } else {
+                "REQUEUED"
+            };
+            let requeued = requeue && self.requeue_as(run, id, 0, None, now).is_ok();
             if !requeued {
                 self.stop(id, base, reason, Exit::default(), now);
             }

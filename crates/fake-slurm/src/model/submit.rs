@@ -22,6 +22,7 @@ impl Cluster {
         self.tick(now);
         let request = self.through_plugin(request);
         let partition = self.partition_for(&request)?.clone();
+        self.check_policy(&request, &partition)?;
         self.check_dependency(&request)?;
         if request.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(Refusal::InvalidTimeLimit);
@@ -52,6 +53,7 @@ impl Cluster {
     pub fn test(&mut self, request: Request, now: Moment) -> Result<(u32, Job), Refusal> {
         let request = self.through_plugin(request);
         let partition = self.partition_for(&request)?.clone();
+        self.check_policy(&request, &partition)?;
         let verdict = self.admits(&request, &partition);
         let too_many = request.nodes as usize > partition.nodes.len();
         let id = self.take_id();
@@ -105,6 +107,28 @@ impl Cluster {
         chosen
             .or_else(|| find(wanted))
             .ok_or(Refusal::PartitionNotAvailable)
+    }
+
+    /// What the site's database and partitions forbid, before the job has a number.
+    fn check_policy(&self, request: &Request, partition: &Partition) -> Result<(), Refusal> {
+        let unknown = |known: &Option<Vec<String>>, wanted: &Option<String>| {
+            let pair = known.as_ref().zip(wanted.as_ref());
+            pair.is_some_and(|(known, wanted)| !known.contains(wanted))
+        };
+        if unknown(&self.config.accounts, &request.account) {
+            return Err(Refusal::InvalidAccount);
+        }
+        if unknown(&self.config.qos, &request.qos) {
+            return Err(Refusal::InvalidQos);
+        }
+        let wanted = request.time_limit;
+        let over = partition
+            .max_time
+            .is_some_and(|max| wanted.is_some_and(|time| time > max));
+        if self.config.enforce_part_limits && over {
+            return Err(Refusal::InvalidTimeLimit);
+        }
+        Ok(())
     }
 
     fn check_dependency(&self, request: &Request) -> Result<(), Refusal> {
@@ -165,12 +189,15 @@ impl Cluster {
         {
             return Err(Refusal::NodeConfigUnavailable);
         }
-        if let Some(wanted) = &request.nodelist
-            && !wanted
-                .split(',')
-                .all(|name| nodes().any(|node| node.name == name))
-        {
-            return Err(Refusal::InvalidNodeName);
+        if let Some(wanted) = &request.nodelist {
+            let excluded = |name: &str| {
+                let list = request.exclude.as_deref().unwrap_or_default();
+                list.split(',').any(|each| each == name)
+            };
+            let usable = |name: &str| nodes().any(|node| node.name == name) && !excluded(name);
+            if !wanted.split(',').all(usable) {
+                return Err(Refusal::InvalidNodeName);
+            }
         }
         Ok(())
     }

@@ -273,3 +273,48 @@ fn two_clusters_have_numbers_of_their_own() {
         .unwrap();
     assert_eq!(output.stdout, b"CANCELLED\n");
 }
+
+#[test]
+fn a_script_from_stdin_keeps_nobody_waiting() {
+    let bench = Bench::new();
+    let mut slow = bench.command("sbatch");
+    let mut slow = slow
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("the call is in the log", || {
+        !bench.cluster.calls().unwrap().is_empty()
+    });
+    // Its stdin is still open; another call gets its answer meanwhile.
+    assert_eq!(bench.submit(&[]), 1);
+    let mut stdin = slow.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, b"#!/bin/sh\n#SBATCH -J named -H\ntrue\n").unwrap();
+    drop(stdin);
+    let output = slow.wait_with_output().unwrap();
+    assert_eq!(output.stdout, b"Submitted batch job 2\n");
+    let row = bench.run("squeue", &["-h", "-j", "2", "-o", "%j|%T|%o"]);
+    assert_eq!(row.stdout, "named|PENDING|(null)\n");
+}
+
+#[test]
+fn arguments_of_any_bytes_come_back() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let bench = Bench::new();
+    let comment = std::ffi::OsStr::from_bytes(b"--comment=a\xff|\n\xc3\xa9");
+    let mut sbatch = bench.command("sbatch");
+    assert!(
+        sbatch
+            .args(["--wrap=true"])
+            .arg(comment)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = bench
+        .command("squeue")
+        .args(["-h", "-o", "%k"])
+        .output()
+        .unwrap();
+    assert_eq!(output.stdout, b"a\xff|\n\xc3\xa9\n");
+}

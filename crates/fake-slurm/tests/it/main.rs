@@ -9,8 +9,10 @@
 
 mod environment;
 mod faults;
+mod fixtures;
 mod model;
 mod processes;
+mod recording;
 mod speed;
 
 use std::ffi::OsStr;

@@ -1,0 +1,34 @@
+&[
+    (
+        "sacct/*",
+        &[Generation::V20_11, Generation::V22_05],
+        When::Sometimes,
+        "up to 22.05 the database hears of a job some seconds late: no row, or one of user 0 named \
+         `allocation` (the fake plays the first as `Accounting::Lagging`, the second not)",
+    ),
+    (
+        "squeue/timeout",
+        &[],
+        When::Always,
+        "the real controller looks at time limits every half minute, so the job ran longer than it \
+         was allowed (`INVALID` time left); the fake ends it on time",
+    ),
+    (
+        "squeue/preempted",
+        &[],
+        When::Sometimes,
+        "preemption gives a job without a time limit one of a year there",
+    ),
+    (
+        "squeue/pending.priority*",
+        &[],
+        When::Sometimes,
+        "the backfill scheduler may have put an estimate into StartTime; the fake estimates nothing",
+    ),
+    (
+        "scancel/unknown.several.v",
+        &[],
+        When::Sometimes,
+        "scancel asks for several jobs at once, and the answers come in any order",
+    ),
+]
