@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
+use camino::Utf8Path;
 use rustix::fs::FlockOperation;
 
 use crate::driver::Leases;
@@ -23,7 +24,12 @@ const RELEASE_FOR: Duration = Duration::from_secs(600);
 /// How long one attempt of that takes.
 const ATTEMPT: Duration = Duration::from_secs(20);
 /// How often a keeper looks whether somebody has attached to the lease.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(200);
+/// How long a killed acquire may seem to be alive: the kernel closes its pipes before it lets go
+/// of its locks.
+const DYING: Duration = Duration::from_secs(3);
+/// How long a look of somebody else may hold the lock that says that an acquire is there.
+const LOOKED_AT: Duration = Duration::from_secs(1);
 
 /// The file that says that the lease was handed out, or its queued job left to the client. The
 /// runner and the keeper read it.
@@ -60,7 +66,7 @@ impl Presence {
         grace: Duration,
     ) -> io::Result<Self> {
         let path = dir.file(ACQUIRING);
-        let lock = Lock::try_take(&path, FlockOperation::NonBlockingLockShared)?;
+        let lock = share(&path)?;
         let mut presence = Self {
             dir: dir.clone(),
             grace,
@@ -94,6 +100,19 @@ impl Presence {
             drop(keeper.stdin.take());
             drop(keeper.wait());
         }
+    }
+}
+
+/// Takes the lock that says that an acquire is there. A keeper or a list that looks whether one is
+/// has it for a moment.
+fn share(path: &Utf8Path) -> io::Result<Option<Lock>> {
+    let limit = Deadline::after(LOOKED_AT);
+    loop {
+        let lock = Lock::try_take(path, FlockOperation::NonBlockingLockShared)?;
+        if lock.is_some() || limit.has_passed() {
+            return Ok(lock);
+        }
+        pause(Duration::from_millis(1));
     }
 }
 
@@ -142,14 +161,19 @@ impl Leases {
         io::copy(&mut io::stdin(), &mut io::sink())?;
         let dir = self.store.dir(lease);
         let deadline = Deadline::after(grace);
+        let dying = Deadline::after(DYING);
         loop {
-            if !is_unclaimed(&dir) || is_attended(&dir) {
+            if !is_unclaimed(&dir) {
                 return Ok(());
             }
-            if deadline.has_passed() {
+            if is_attended(&dir) {
+                if dying.has_passed() {
+                    return Ok(());
+                }
+            } else if deadline.has_passed() {
                 break;
             }
-            pause(LOOK.min(deadline.left()));
+            pause(LOOK);
         }
         let give_up = Deadline::after(RELEASE_FOR);
         while !give_up.has_passed() {
