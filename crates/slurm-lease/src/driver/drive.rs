@@ -73,7 +73,12 @@ impl<'a> Drive<'a> {
 
     /// Does the next thing. Without a way to submit, a lease that wants that only waits.
     pub(super) fn step(&mut self, submit: Option<&Submit<'_>>) -> Driven {
-        match self.held.lease.poll(now()) {
+        let step = self.held.lease.poll(now());
+        if !matches!(step, Step::Record | Step::Submit(_)) {
+            // Where another process was first, nothing is submitted here.
+            self.submitting = None;
+        }
+        match step {
             Step::Record => self.record(),
             Step::Submit(tag) => self.submit(tag, submit),
             Step::Search => self.search(),

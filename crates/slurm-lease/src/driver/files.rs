@@ -157,6 +157,8 @@ impl Lock {
     pub(crate) fn try_take(path: &Utf8Path, kind: FlockOperation) -> io::Result<Option<Self>> {
         let file = open_private(path)?;
         match flock(&file, kind) {
+            // Removed since it was opened: whoever comes next would lock another file.
+            Ok(()) if file.metadata()?.nlink() == 0 => Ok(None),
             Ok(()) => Ok(Some(Self { file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(named(path, &error.into())),

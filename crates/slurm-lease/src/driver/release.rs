@@ -11,7 +11,7 @@ use crate::driver::drive::{Drive, Driven};
 use crate::driver::status::StatusError;
 use crate::driver::store::{Held, StoreError, Tombstone};
 use crate::driver::watch::{Files, Watch};
-use crate::evidence::{self, Over, Search};
+use crate::evidence::{self, Search};
 use crate::id::{JobRef, LeaseId};
 use crate::record::ReleaseCause;
 
@@ -140,7 +140,18 @@ impl Leases {
                     drive.search_for_strays();
                     Duration::ZERO
                 }
-                Driven::Over(proof) => return self.bury(drive.held, proof, not_recorded.as_ref()),
+                Driven::Over(proof) => match self.store.remove(drive.held, proof, now()) {
+                    Ok(tombstone) => return Ok(Released::Over(tombstone)),
+                    Err(refused) => {
+                        let (outdated, why) = (refused.is_outdated(), refused.to_string());
+                        drive.held = refused.into_held();
+                        // What another process has learnt of the end of the job counts as well.
+                        if !outdated || !drive.held.refresh().is_ok_and(|news| news) {
+                            return Err(unproven(&drive.held, why, not_recorded.is_none()));
+                        }
+                        Duration::ZERO
+                    }
+                },
                 Driven::On => Duration::ZERO,
                 Driven::Wait(until) => until.duration_since(now()).unsigned_abs(),
             };
@@ -159,24 +170,6 @@ impl Leases {
             }
             if !pause.is_zero() {
                 watch.wait(Some(&files), pause.min(drive.deadline.left()));
-            }
-        }
-    }
-}
-
-impl Leases {
-    fn bury(
-        &self,
-        held: Held,
-        proof: Over,
-        not_recorded: Option<&StoreError>,
-    ) -> Result<Released, ReleaseError> {
-        match self.store.remove(held, proof, now()) {
-            Ok(tombstone) => Ok(Released::Over(tombstone)),
-            Err(refused) => {
-                let why = refused.to_string();
-                let held = refused.into_held();
-                Err(unproven(&held, why, not_recorded.is_none()))
             }
         }
     }

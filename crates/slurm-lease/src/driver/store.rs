@@ -49,6 +49,9 @@ pub enum StoreError {
     /// The record of this lease is gone: another process removed it.
     #[error("the record of lease {0} is gone")]
     Vanished(LeaseId),
+    /// Another process has written to the record of this lease since it was read.
+    #[error("the record of lease {0} was written to meanwhile")]
+    Outdated(LeaseId),
     /// What is on disk contradicts itself.
     #[error("the record of lease {lease} contradicts itself: {source}")]
     Contradiction {
@@ -267,7 +270,7 @@ impl Store {
         let _lock = Lock::take(&dir.lock, LOCK_LIMIT)?;
         match dir.read("journal.jsonl")? {
             Some(bytes) if bytes.len() != held.on_disk => {
-                return Err(io::Error::other("the lease was used meanwhile").into());
+                return Err(StoreError::Outdated(dir.lease.clone()));
             }
             Some(_) | None => {}
         }
@@ -308,6 +311,11 @@ pub struct RemoveError {
 }
 
 impl RemoveError {
+    /// Whether another process has learnt more of the lease than was known here.
+    pub(crate) fn is_outdated(&self) -> bool {
+        matches!(self.why, StoreError::Outdated(_))
+    }
+
     /// The lease, as it was.
     pub fn into_held(self) -> Held {
         *self.held
@@ -368,6 +376,24 @@ impl LeaseDir {
     /// # Errors
     /// When the directory or its journal can't be read, or a newer release wrote it.
     pub fn load(&self, policy: Policy) -> Result<Option<Loaded>, StoreError> {
+        let loaded = self.load_now(policy)?;
+        let is_whole = match &loaded {
+            Some(Loaded::Held(held)) => held.lease.unrecorded().is_empty(),
+            Some(Loaded::Lost) => false,
+            None => true,
+        };
+        if is_whole {
+            return Ok(loaded);
+        }
+        // What another process is just writing, or removing, looks like this too.
+        match Lock::take(&self.lock, LOCK_LIMIT) {
+            Ok(_lock) => self.load_now(policy),
+            // Where no lock can be taken, nothing can be written.
+            Err(_) => Ok(loaded),
+        }
+    }
+
+    fn load_now(&self, policy: Policy) -> Result<Option<Loaded>, StoreError> {
         if !self.exists() {
             return Ok(None);
         }
@@ -468,11 +494,11 @@ impl Held {
         committed
     }
 
-    /// Takes from disk what other processes have put there since.
+    /// Takes from disk what other processes have put there since; false where there is nothing new.
     ///
     /// # Errors
     /// When the record is gone or can't be read.
-    pub fn refresh(&mut self) -> Result<(), StoreError> {
+    pub fn refresh(&mut self) -> Result<bool, StoreError> {
         let size = match std::fs::symlink_metadata(self.dir.file("journal.jsonl")) {
             Ok(metadata) => metadata.len(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -481,11 +507,13 @@ impl Held {
             Err(error) => return Err(error.into()),
         };
         if size == self.on_disk as u64 {
-            return Ok(());
+            return Ok(false);
         }
         let _lock = Lock::take(&self.dir.lock, LOCK_LIMIT)?;
         let journal = self.journal()?;
-        self.catch_up(&journal)
+        let news = journal.length != self.on_disk;
+        self.catch_up(&journal)?;
+        Ok(news)
     }
 
     fn try_commit(&mut self) -> Result<(), StoreError> {
@@ -493,7 +521,7 @@ impl Held {
         if self.on_disk == 0 {
             self.dir.create()?;
         }
-        if std::mem::take(&mut self.lost) {
+        if std::mem::take(&mut self.lost) && self.is_lost_still() {
             self.put_aside()?;
         }
         let journal = self.journal()?;
@@ -558,6 +586,12 @@ impl Held {
         }
         self.on_disk += lines.len();
         Ok(())
+    }
+
+    /// Whether no other process has made the record anew meanwhile.
+    fn is_lost_still(&self) -> bool {
+        let loaded = self.dir.load_now(Policy::default());
+        !matches!(loaded, Ok(Some(Loaded::Held(_))))
     }
 
     /// Keeps a journal that can't be read for whoever wants to know why.
