@@ -79,12 +79,13 @@ impl Record {
 
     /// Adds the job's present state under the name `state`.
     pub fn note(&mut self, job: &Job, state: String, now: Moment) {
-        let cancelled_early = job.base == Base::Cancelled && job.nodes.is_empty();
+        let ended = matches!(job.base, Base::Cancelled | Base::Deadline);
+        let never_started = ended && job.nodes.is_empty();
         self.entries.push(Entry {
             at: now,
             state,
             eligible: job.eligible,
-            start: job.start.filter(|_| !cancelled_early),
+            start: job.start.filter(|_| !never_started),
             end: job.end,
             exit: job.exit,
             nodes: job.nodes.clone(),

@@ -264,6 +264,10 @@ impl Cluster {
         job.flags.clear_all();
         job.start = Some(now);
         job.end = Some(now);
+        if base == Base::Deadline {
+            "DeadLine".clone_into(&mut job.reason);
+            job.exit = Exit::signal(1);
+        }
         self.touched.insert(id);
         self.account(id, base.names().0.to_owned(), now);
     }

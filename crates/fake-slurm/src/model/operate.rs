@@ -4,6 +4,7 @@ use super::cluster::Cluster;
 use super::job::{Exit, Hold, Job};
 use super::refusal::Refusal;
 use super::state::{Base, Flag};
+use crate::generation::Generation;
 use crate::moment::Moment;
 
 /// SIGTERM, with which scancel and the time limit end a job.
@@ -104,7 +105,10 @@ impl Cluster {
         if ran {
             self.stop(id, Base::Cancelled, "None", Exit::default(), now);
         }
-        self.account(id, run.to_owned(), now);
+        // From 26.05 on the database keeps how a run that was over had ended.
+        if ran || self.config.generation < Generation::V26_05 {
+            self.account(id, run.to_owned(), now);
+        }
         let job = self.job_mut(id)?;
         job.base = Base::Pending;
         job.restarts += 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::hostlist::hostlist;
 use super::time::{TimeStyle, limit, short_duration};
 use crate::generation::Generation;
-use crate::model::{Base, Cluster, Job};
+use crate::model::{Base, Cluster, Flag, Job};
 use crate::moment::Moment;
 
 /// What a field's value may depend on besides the job.
@@ -78,8 +78,11 @@ pub(crate) const FIELDS: &[Field] = &[
     field("ArrayTaskID", 'K', "ARRAY_TASK_ID", |_, _| "N/A".to_owned()),
     field("AssocID", NONE, "ASSOC_ID", |_, _| "0".to_owned()),
     field("BatchFlag", NONE, "BATCH_FLAG", |_, _| "1".to_owned()),
-    field("BatchHost", 'B', "EXEC_HOST", |job, _| {
-        job.batch_host.clone().unwrap_or_else(|| "n/a".to_owned())
+    field("BatchHost", 'B', "EXEC_HOST", |job, context| {
+        // 26.05 names it when the node is there.
+        let early = job.flags.has(Flag::Configuring) && context.generation() >= Generation::V26_05;
+        let host = job.batch_host.clone().filter(|_| !early);
+        host.unwrap_or_else(|| "n/a".to_owned())
     }),
     field("Cluster", NONE, "CLUSTER", |_, context| {
         context.cluster.config.name.clone()

@@ -31,4 +31,10 @@
         When::Sometimes,
         "scancel asks for several jobs at once, and the answers come in any order",
     ),
+    (
+        "squeue/requeued.completed*",
+        &[],
+        When::Sometimes,
+        "a job shows why it waits only when the scheduler has looked at it; here that is at once",
+    ),
 ]

@@ -13,7 +13,9 @@ mod fixtures;
 mod model;
 mod processes;
 mod recording;
+mod situations;
 mod speed;
+mod stage;
 
 use std::ffi::OsStr;
 use std::process::{Command, Output};
