@@ -294,6 +294,7 @@ fn describe(view: &View) -> Lease {
         name: opened.name.to_string(),
         job,
         released: false,
+        lost: view.lost,
     };
     let mut lease = named(&known);
     lease.status = words::status(&view.lease, view.lost, Timestamp::now());

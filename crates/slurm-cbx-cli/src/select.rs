@@ -50,8 +50,24 @@ pub(crate) fn select(leases: &Leases, request: &Request) -> Result<Known, Select
         None if !request.id.is_empty() => by_any(&all, &request.id)?,
         None => by_name_and_cloud_id(&all, request)?,
     };
-    confirm(found, request)?;
-    Ok(found.clone())
+    let mut found = found.clone();
+    if found.lost {
+        call_as_asked(&mut found, request);
+    }
+    confirm(&found, request)?;
+    Ok(found)
+}
+
+/// What a lease is called whose record is lost, only the client knows.
+fn call_as_asked(known: &mut Known, request: &Request) {
+    let first = |given: [&String; 3]| given.into_iter().find(|text| !text.is_empty()).cloned();
+    let (given, desired, expected) = (&request.lease, &request.desired, &request.expected);
+    if let Some(slug) = first([&given.slug, &desired.slug, &expected.slug]) {
+        known.slug = slug;
+    }
+    if let Some(name) = first([&given.name, &desired.name, &request.id]) {
+        known.name = name;
+    }
 }
 
 fn by_lease_id<'a>(all: &'a [Known], id: &str) -> Result<&'a Known, SelectError> {
@@ -109,6 +125,7 @@ fn by_name_and_cloud_id<'a>(all: &'a [Known], request: &Request) -> Result<&'a K
 fn confirm(known: &Known, request: &Request) -> Result<(), SelectError> {
     let lease = known.lease.as_str();
     let cloud = cloud_id(known);
+    let jobless = known.job.is_none();
     let Expected {
         lease_id,
         attempt_lease_id,
@@ -129,7 +146,9 @@ fn confirm(known: &Known, request: &Request) -> Result<(), SelectError> {
         ("name", &known.name, &request.desired.name),
     ];
     for (field, known, given) in checks {
-        if !given.is_empty() && given != known {
+        // Of a lease that lost its job's number, what the client knows of it contradicts nothing.
+        let is_forgotten = field == "cloud id" && jobless && given.starts_with("slurm/job/");
+        if !given.is_empty() && given != known && !is_forgotten {
             return Err(SelectError::Contradiction {
                 lease: lease.to_owned(),
                 field,

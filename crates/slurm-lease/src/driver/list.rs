@@ -50,6 +50,8 @@ pub struct Known {
     pub job: Option<String>,
     /// Whether it was released, and only this is remembered of it.
     pub released: bool,
+    /// Whether its record is lost, so that nothing but its id is known.
+    pub lost: bool,
 }
 
 /// What a cleanup came to.
@@ -89,7 +91,7 @@ impl Leases {
     /// When the state directory can't be read.
     pub fn known(&self) -> Result<Vec<Known>, ListError> {
         let mut known = Vec::new();
-        for (held, _) in self.recorded()? {
+        for (held, lost) in self.recorded()? {
             let opened = held.lease.opened();
             known.push(Known {
                 lease: opened.lease.clone(),
@@ -97,6 +99,7 @@ impl Leases {
                 name: opened.name.to_string(),
                 job: held.lease.job().map(ToString::to_string),
                 released: false,
+                lost,
             });
         }
         for tombstone in self.store.tombstones()? {
@@ -107,6 +110,7 @@ impl Leases {
                     name: tombstone.name,
                     job: tombstone.job,
                     released: true,
+                    lost: false,
                 });
             }
         }
@@ -216,7 +220,8 @@ impl Leases {
         Ok(all)
     }
 
-    /// Every record, and a made-up one for each job of ours that has none.
+    /// Every record, and a made-up one for each job of ours that has none, or none that can be
+    /// read.
     fn all(&self, deadline: Deadline) -> Result<Vec<(Held, bool)>, ListError> {
         let mut all = self.recorded()?;
         let limit = deadline.left();
@@ -226,13 +231,18 @@ impl Leases {
         };
         for row in &queue.rows {
             let Some(tag) = self.stray(row) else { continue };
-            let known = |(held, _): &(Held, bool)| held.lease.opened().lease == tag.lease;
-            if all.iter().any(known) {
+            let is_known = |(held, _): &(Held, bool)| held.lease.opened().lease == tag.lease;
+            let known = all.iter().position(is_known);
+            if known.is_some_and(|at| !all[at].1) {
                 continue;
             }
             let name: Option<JobName> = row.name.parse().ok();
             let called = name.map(|name| (slug_of(name.as_str()), name));
-            all.push((self.rebuild(self.store.dir(&tag.lease), called), true));
+            let found = (self.rebuild(self.store.dir(&tag.lease), called), true);
+            match known {
+                Some(at) => all[at] = found,
+                None => all.push(found),
+            }
         }
         Ok(all)
     }
