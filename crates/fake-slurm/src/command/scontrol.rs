@@ -133,6 +133,11 @@ fn operate(answering: &mut Answering<'_>, name: &str, verb: &str, rest: &[&str])
     if !known.contains(&verb) {
         return Err(Reply::fail(1, format!("invalid keyword: {verb}\n")));
     }
+    let gap = if answering.generation() == Generation::V26_05 {
+        ""
+    } else {
+        " "
+    };
     let mut reply = Reply::default();
     for word in ids.iter().flat_map(|word| word.split(',')) {
         let Ok(id) = word.parse::<u32>() else {
@@ -143,7 +148,7 @@ fn operate(answering: &mut Answering<'_>, name: &str, verb: &str, rest: &[&str])
             let text = refusal.text();
             reply.stderr += &format!("{text} for job {id}\n");
             if matches!(verb, "hold" | "uhold" | "release") {
-                reply.stderr += &format!("slurm_suspend error: {text}\n");
+                reply.stderr += &format!("slurm_suspend error:{gap}{text}\n");
             }
             reply.status = 1;
         }

@@ -273,16 +273,54 @@ fn states(answering: &Answering<'_>, text: Option<&str>) -> Result<Option<Vec<Wa
     for word in listed(text) {
         let Some(found) = find(word) else {
             let mut reply = answering.error(format!("Invalid job state specified: {word}"));
-            reply.stderr += "squeue: error: Valid job states include: PENDING,RUNNING,SUSPENDED,\
-                COMPLETED,CANCELLED,FAILED,TIMEOUT,NODE_FAIL,PREEMPTED,BOOT_FAIL,DEADLINE,\
-                OUT_OF_MEMORY,COMPLETING,CONFIGURING,RESIZING,RESV_DEL_HOLD,REQUEUED,REQUEUE_FED,\
-                REQUEUE_HOLD,REVOKED,SIGNALING,SPECIAL_EXIT,STAGE_OUT,STOPPED\n\n";
+            let names = state_names(answering.generation());
+            reply.stderr += &format!("squeue: error: Valid job states include: {names}\n\n");
             return Err(reply);
         };
         wanted.push(found);
     }
     Ok(Some(wanted))
 }
+
+/// The states that squeue lists to somebody who named another.
+fn state_names(generation: Generation) -> String {
+    let listed = |flag: &&Flag| match generation {
+        Generation::V20_11 => LISTED_IN_20_11.contains(flag),
+        Generation::V22_05 | Generation::V24_11 => **flag != Flag::Expediting,
+        Generation::V26_05 => true,
+    };
+    let bases = Base::ALL.iter().map(|base| base.names().0);
+    let flags = LISTED.iter().filter(listed).map(|flag| flag.names().0);
+    let names = bases.chain(flags).collect::<Vec<_>>().join(",");
+    if generation >= Generation::V24_11 {
+        return names.to_lowercase();
+    }
+    names
+}
+
+const LISTED_IN_20_11: [Flag; 5] = [
+    Flag::Completing,
+    Flag::Configuring,
+    Flag::Resizing,
+    Flag::Revoked,
+    Flag::SpecialExit,
+];
+
+const LISTED: [Flag; 13] = [
+    Flag::Completing,
+    Flag::Configuring,
+    Flag::Expediting,
+    Flag::Resizing,
+    Flag::ResvDelHold,
+    Flag::Requeued,
+    Flag::RequeueFed,
+    Flag::RequeueHold,
+    Flag::Revoked,
+    Flag::Signaling,
+    Flag::SpecialExit,
+    Flag::StageOut,
+    Flag::Stopped,
+];
 
 impl Filter {
     fn takes(&self, job: &Job) -> bool {
