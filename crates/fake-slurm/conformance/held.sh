@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # prelude.sh sets job
 # Jobs that wait.
 submit -H stays
 queue

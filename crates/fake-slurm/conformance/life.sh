@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # prelude.sh sets job
 # A job that runs, is cancelled, and one that ends by itself.
 submit stays
 reach RUNNING
