@@ -7,7 +7,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::evidence::{Allocation, Identified};
+use crate::evidence::{Allocation, Identified, SearchEvidence};
 use crate::id::{JobRef, Nonce};
 use crate::job_state::Meaning;
 use crate::parse::Unavailable;
@@ -65,6 +65,7 @@ pub struct Lease {
     unwritten_wish: Option<(Timestamp, ReleaseCause)>,
     wanted: Option<Nonce>,
     scouted: bool,
+    searched: Option<SearchEvidence>,
     /// The submission that was intended here and not begun.
     intended: Option<Nonce>,
     /// The submission that was begun here.
@@ -143,6 +144,7 @@ impl Lease {
             unwritten_wish: None,
             wanted: None,
             scouted: false,
+            searched: None,
             intended: None,
             submitting: None,
             identified: None,

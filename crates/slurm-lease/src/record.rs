@@ -127,14 +127,9 @@ pub enum Event {
         /// As it was seen.
         sighting: Sighting,
     },
-    /// The queue was searched for a submission whose answer is lost, without finding it.
-    SearchedClean {
-        /// Which submission.
-        nonce: Nonce,
-    },
-    /// The queue was searched for a submission whose answer is lost, and the search was not
-    /// answered. Written only after one that came back clean.
-    SearchUnanswered {
+    /// A submission whose answer is lost was searched for in the queue, for long enough to know
+    /// that nothing came of it.
+    NotFound {
         /// Which submission.
         nonce: Nonce,
     },
@@ -200,8 +195,7 @@ impl Event {
             Self::SubmissionIntended { .. } => "submission_intended",
             Self::SubmissionAnswered { .. } => "submission_answered",
             Self::Adopted { .. } => "adopted",
-            Self::SearchedClean { .. } => "searched_clean",
-            Self::SearchUnanswered { .. } => "search_unanswered",
+            Self::NotFound { .. } => "not_found",
             Self::Observed { .. } => "observed",
             Self::AccountedEnd { .. } => "accounted_end",
             Self::StopMarked { .. } => "stop_marked",

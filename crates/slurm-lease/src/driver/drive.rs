@@ -45,6 +45,7 @@ pub(super) struct Drive<'a> {
     submitted_here: bool,
     not_recorded: Option<StoreError>,
     read_only: bool,
+    glance_age: SignedDuration,
 }
 
 impl<'a> Drive<'a> {
@@ -57,7 +58,14 @@ impl<'a> Drive<'a> {
             submitted_here: false,
             not_recorded: None,
             read_only: false,
+            glance_age: GLANCE_AGE,
         }
+    }
+
+    /// Has the lease seen now, not in a picture of a moment ago.
+    pub(super) fn afresh(mut self) -> Self {
+        self.glance_age = SignedDuration::ZERO;
+        self
     }
 
     /// Writes nothing: what is learnt of a lease is shown and forgotten.
@@ -234,7 +242,7 @@ impl<'a> Drive<'a> {
 
     /// How old a picture may be: a job must be seen after its endpoint was.
     fn not_before(&self) -> Timestamp {
-        let recent = now() - GLANCE_AGE;
+        let recent = now() - self.glance_age;
         let published = self.held.lease.published_at();
         published.map_or(recent, |published| published.max(recent))
     }

@@ -97,7 +97,8 @@ impl Leases {
     pub fn status(&self, lease: &LeaseId) -> Result<View, StatusError> {
         let deadline = Deadline::after(STATUS_LIMIT);
         let (held, lost) = self.hold(lease)?;
-        let mut view = self.view(held, lost, deadline);
+        let drive = Drive::new(self, held, deadline).afresh();
+        let mut view = Self::look_at(drive, lost);
         let limit = GREETING_LIMIT.min(deadline.left());
         let direct = view.lease.opened().access.is_direct();
         view.ready = view.ready.filter(|endpoint| {
@@ -153,7 +154,10 @@ impl Leases {
     /// Looks once, and as far as it goes a second time by itself where the first look did not
     /// find the job.
     pub(super) fn view(&self, held: Held, lost: bool, deadline: Deadline) -> View {
-        let mut drive = Drive::new(self, held, deadline);
+        Self::look_at(Drive::new(self, held, deadline), lost)
+    }
+
+    fn look_at(mut drive: Drive<'_>, lost: bool) -> View {
         // What a lost lease was called is for its client to say, not for a look at it.
         if lost {
             drive = drive.read_only();

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::identify::{Allocation, Claim};
 use super::observation::{Observation, Sighting};
-use super::proof::{GoneBecause, JobEnding, JobGone, NeverSubmitted};
-use crate::id::JobRef;
+use super::proof::{GoneBecause, JobEnding, JobGone};
+use crate::id::{JobRef, Nonce};
 use crate::job_state::{JobState, Meaning};
 
 /// The longest pause between two looks that still count as one run of absences, in seconds. Over
@@ -191,16 +191,24 @@ impl Evidence {
     }
 }
 
-/// Evidence about a submission of which no job number is known.
-#[derive(Clone, Debug, Default, Hash)]
+/// Evidence about a submission of which no job number is known. It is of one process: what another
+/// saw before, and what the controller did in between, is not known here.
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(Hash))]
 pub struct SearchEvidence {
+    nonce: Nonce,
     clean: Option<Run>,
 }
 
 impl SearchEvidence {
-    /// Nothing is known.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing is known of this submission.
+    pub fn new(nonce: Nonce) -> Self {
+        Self { nonce, clean: None }
+    }
+
+    /// The submission.
+    pub fn nonce(&self) -> &Nonce {
+        &self.nonce
     }
 
     /// A search came back clean. The caller vouches that no sbatch of this submission was running
@@ -215,18 +223,10 @@ impl SearchEvidence {
         self.clean = None;
     }
 
-    /// Whether searches came back clean lately.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.clean.is_some()
-    }
-
-    /// The proof that nothing of the submission is or will be there: two clean searches, the
-    /// settle time apart. A controller that hung when it was asked to take the job, and answers
-    /// both, has dealt with the request by the second.
-    pub fn never_submitted(&self, claim: &Claim, settle: Duration) -> Option<NeverSubmitted> {
-        let clean = self.clean.as_ref()?;
-        clean
-            .spans(settle)
-            .then(|| NeverSubmitted::not_found(claim))
+    /// Whether nothing of the submission is or will be there: two clean searches, the settle time
+    /// apart. A controller that hung when it was asked to take the job, and answers both, has
+    /// dealt with the request by the second.
+    pub fn proves_absence(&self, settle: Duration) -> bool {
+        self.clean.is_some_and(|clean| clean.spans(settle))
     }
 }

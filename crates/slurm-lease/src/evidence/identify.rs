@@ -71,8 +71,11 @@ impl Claim {
         if row.name != self.name.as_str() {
             return Whose::NotOurs;
         }
+        let requeued = row.restarts >= self.restarts.max(1);
         let ours = match (row.submitted, self.submitted) {
-            (Some(at), Some(known)) => at > known && row.restarts >= self.restarts.max(1),
+            // Only a requeue changes the date, and it is counted.
+            (Some(_), Some(_)) if !requeued => return Whose::NotOurs,
+            (Some(at), Some(known)) => at > known,
             (Some(at), None) => at >= self.earliest(),
             (None, _) => false,
         };

@@ -123,7 +123,7 @@ impl NeverSubmitted {
         Self::new(&claim.tag.lease, NeverBecause::Refused)
     }
 
-    pub(super) fn not_found(claim: &Claim) -> Self {
+    pub(crate) fn not_found(claim: &Claim) -> Self {
         Self::new(&claim.tag.lease, NeverBecause::NotFound)
     }
 

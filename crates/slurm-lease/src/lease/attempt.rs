@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::state::{IllegalEvent, illegal};
 use crate::endpoint::{Endpoint, StopMarker};
-use crate::evidence::{Allocation, Claim, Evidence, Observation, SearchEvidence, Sighting};
+use crate::evidence::{Allocation, Claim, Evidence, Observation, Sighting};
 use crate::id::{JobRef, Nonce, Tag};
 use crate::job_state::JobState;
 use crate::parse::Unavailable;
@@ -25,10 +25,9 @@ pub(super) struct Attempt {
 #[derive(Clone, Debug, Hash)]
 pub(super) enum Stage {
     /// sbatch is running, or its answer is lost or says nothing.
-    Unanswered {
-        search: SearchEvidence,
-        said: Option<Unavailable>,
-    },
+    Unanswered { said: Option<Unavailable> },
+    /// Its answer is lost, and it was searched for long enough: nothing came of it.
+    NotFound,
     /// There never was a job.
     Refused(Refusal),
     /// There is or was a job.
@@ -40,10 +39,7 @@ impl Attempt {
     pub(super) fn new(opened: &Opened, at: Timestamp, nonce: Nonce) -> Self {
         Self {
             claim: claim(opened, at, nonce),
-            stage: Stage::Unanswered {
-                search: SearchEvidence::new(),
-                said: None,
-            },
+            stage: Stage::Unanswered { said: None },
             endpoint: None,
             handed_out: None,
             marker: None,
@@ -54,7 +50,7 @@ impl Attempt {
     pub(super) fn evidence(&self) -> Option<&Evidence> {
         match &self.stage {
             Stage::Job(evidence) => Some(evidence),
-            Stage::Unanswered { .. } | Stage::Refused(_) => None,
+            Stage::Unanswered { .. } | Stage::NotFound | Stage::Refused(_) => None,
         }
     }
 
@@ -89,11 +85,13 @@ impl Attempt {
     pub(super) fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), IllegalEvent> {
         match event {
             Event::SubmissionAnswered { nonce, outcome } => self.answer(at, nonce, outcome),
-            Event::SearchedClean { nonce } => self.searched(event, nonce, |search| {
-                search.note_clean(at);
-            }),
-            Event::SearchUnanswered { nonce } => {
-                self.searched(event, nonce, SearchEvidence::note_unanswered)
+            Event::NotFound { nonce } => {
+                if !matches!(self.stage, Stage::Unanswered { .. }) || self.claim.tag.nonce != *nonce
+                {
+                    return Err(illegal(event.name(), "no such submission is unanswered"));
+                }
+                self.stage = Stage::NotFound;
+                Ok(())
             }
             Event::Observed { of, observation } => {
                 self.check(of, event)?;
@@ -151,11 +149,11 @@ impl Attempt {
             return Err(illegal("submission_answered", why));
         }
         match (&mut self.stage, outcome) {
-            (Stage::Unanswered { said, .. }, Submitted::Unclear(why)) => *said = Some(why.clone()),
-            (Stage::Unanswered { .. }, Submitted::Refused(refusal)) => {
+            (Stage::Unanswered { said }, Submitted::Unclear(why)) => *said = Some(why.clone()),
+            (Stage::Unanswered { .. } | Stage::NotFound, Submitted::Refused(refusal)) => {
                 self.stage = Stage::Refused(refusal.clone());
             }
-            (Stage::Unanswered { .. }, Submitted::Accepted(job)) => {
+            (Stage::Unanswered { .. } | Stage::NotFound, Submitted::Accepted(job)) => {
                 self.claim.tag.nonce = nonce.clone();
                 self.claim.any_nonce = false;
                 self.stage = self.job(job, at);
@@ -169,24 +167,9 @@ impl Attempt {
                 self.stage = self.job(job, at);
             }
             // Somebody else has found the job before sbatch's answer was written down.
-            (Stage::Job(_) | Stage::Refused(_), _) => {}
+            (Stage::Job(_) | Stage::Refused(_) | Stage::NotFound, _) => {}
         }
         Ok(())
-    }
-
-    fn searched(
-        &mut self,
-        event: &Event,
-        nonce: &Nonce,
-        note: impl FnOnce(&mut SearchEvidence),
-    ) -> Result<(), IllegalEvent> {
-        match &mut self.stage {
-            Stage::Unanswered { search, .. } if self.claim.tag.nonce == *nonce => {
-                note(search);
-                Ok(())
-            }
-            _ => Err(illegal(event.name(), "no such submission is unanswered")),
-        }
     }
 
     fn observe(&mut self, at: Timestamp, observation: &Observation) {

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::state::IllegalEvent;
 use super::{Lease, Submitter};
 use crate::endpoint::{Endpoint, EndpointError, StopMarker};
-use crate::evidence::{Allocation, Evidence, Found, Look, NotVisible, Observation, Search};
+use crate::evidence::{
+    Allocation, Evidence, Found, Look, NotVisible, Observation, Search, SearchEvidence,
+};
 use crate::id::Nonce;
 use crate::job_state::Meaning;
 use crate::parse::Unavailable;
@@ -106,18 +108,33 @@ impl Lease {
         match found {
             Search::Unknown(why) => {
                 self.handle_silence(now, why);
-                if let Some(nonce) = self.state.searched_clean() {
-                    self.learn(now, Event::SearchUnanswered { nonce });
+                if let Some(searched) = &mut self.searched {
+                    searched.note_unanswered();
                 }
             }
             Search::Clean => {
                 self.unknown = None;
                 self.scouted = true;
-                if let (Some(nonce), Submitter::Ended) = (self.state.searched_for(), submitter) {
-                    self.learn(now, Event::SearchedClean { nonce });
+                if submitter == Submitter::Ended {
+                    self.handle_clean(now);
                 }
             }
             Search::Found(found) => self.handle_found(now, *found, submitter),
+        }
+    }
+
+    fn handle_clean(&mut self, now: Timestamp) {
+        let Some(nonce) = self.state.searched_for() else {
+            return;
+        };
+        let evidence = self.searched.take();
+        let evidence = evidence.filter(|evidence| *evidence.nonce() == nonce);
+        let mut evidence = evidence.unwrap_or_else(|| SearchEvidence::new(nonce.clone()));
+        evidence.note_clean(now);
+        if evidence.proves_absence(self.policy.settle) {
+            self.learn(now, Event::NotFound { nonce });
+        } else {
+            self.searched = Some(evidence);
         }
     }
 

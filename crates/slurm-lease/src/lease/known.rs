@@ -85,7 +85,7 @@ impl Lease {
     pub fn refusal(&self) -> Option<&str> {
         match &self.state.attempt.as_ref()?.stage {
             Stage::Refused(refusal) => Some(&refusal.said),
-            Stage::Unanswered { .. } | Stage::Job(_) => None,
+            Stage::Unanswered { .. } | Stage::NotFound | Stage::Job(_) => None,
         }
     }
 
@@ -93,8 +93,8 @@ impl Lease {
     pub fn unanswered(&self) -> Option<(Timestamp, Option<&Unavailable>)> {
         let attempt = self.state.attempt.as_ref()?;
         match &attempt.stage {
-            Stage::Unanswered { said, .. } => Some((attempt.claim.intended, said.as_ref())),
-            Stage::Refused(_) | Stage::Job(_) => None,
+            Stage::Unanswered { said } => Some((attempt.claim.intended, said.as_ref())),
+            Stage::Refused(_) | Stage::NotFound | Stage::Job(_) => None,
         }
     }
 

@@ -114,13 +114,6 @@ impl State {
         unanswered.then(|| attempt.claim.tag.nonce.clone())
     }
 
-    /// The submission that the last search did not find.
-    pub(super) fn searched_clean(&self) -> Option<Nonce> {
-        let attempt = self.attempt.as_ref()?;
-        let clean = matches!(&attempt.stage, Stage::Unanswered { search, .. } if search.is_clean());
-        clean.then(|| attempt.claim.tag.nonce.clone())
-    }
-
     /// The proof that nothing of the lease is left with the scheduler, where there is one.
     pub(super) fn over(&self, settle: Duration) -> Option<Over> {
         let Some(attempt) = &self.attempt else {
@@ -129,9 +122,8 @@ impl State {
         };
         let claim = &attempt.claim;
         match &attempt.stage {
-            Stage::Unanswered { search, .. } => search
-                .never_submitted(claim, settle)
-                .map(Over::NeverSubmitted),
+            Stage::Unanswered { .. } => None,
+            Stage::NotFound => Some(Over::NeverSubmitted(NeverSubmitted::not_found(claim))),
             Stage::Refused(_) => Some(Over::NeverSubmitted(NeverSubmitted::refused(claim))),
             Stage::Job(evidence) => evidence.gone(claim, settle).map(Over::JobGone),
         }
