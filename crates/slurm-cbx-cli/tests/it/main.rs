@@ -1,0 +1,24 @@
+//! slurm-cbx as its client drives it: one process per operation, a request on stdin, an answer on
+//! stdout. The `live_` modules do that on a real Slurm that `scripts/slurm-cluster` brings up;
+//! they need root, to make the users whose leases these are and to stop daemons.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod client;
+mod cluster;
+mod truth;
+
+mod live_clusters;
+mod live_disk;
+mod live_environment;
+mod live_failures;
+mod live_interrupt;
+mod live_lease;
+mod live_races;
+mod live_release;
+mod live_status;
