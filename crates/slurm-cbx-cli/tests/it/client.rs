@@ -7,9 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -193,7 +193,7 @@ impl<'a> Client<'a> {
         self.ask(&resolve(identity))
     }
 
-    /// Waits until a resolve fails in these words. What it says may be a second old.
+    /// Waits until a resolve fails in these words: what was done to the job takes a moment.
     pub(crate) fn resolve_says(&self, identity: &Identity, words: &str) -> String {
         let mut last = String::new();
         until(seconds(6), words, || {
@@ -439,14 +439,20 @@ impl Running {
 
     /// Waits for its answer.
     pub(crate) fn finish(mut self, limit: Duration) -> Reply {
-        let stdout = read(self.stdout.take());
-        let stderr = read(self.stderr.take());
-        until(limit, "an answer", || !self.is_going_on());
+        let stdout = Collected::from(self.stdout.take());
+        let stderr = Collected::from(self.stderr.take());
+        let deadline = self.began + limit;
+        while self.is_going_on() {
+            assert!(
+                Instant::now() < deadline,
+                "no answer after {limit:?}; it said: {}",
+                stderr.so_far()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
         let took = self.began.elapsed();
         let status = self.child.wait().unwrap();
-        let held = "something still holds the pipe that the client reads";
-        let stdout = stdout.recv_timeout(PIPES_LIMIT).expect(held);
-        let stderr = stderr.recv_timeout(PIPES_LIMIT).expect(held);
+        let (stdout, stderr) = (stdout.all(), stderr.all());
         assert!(status.success(), "{status}: {stdout}\n{stderr}");
         let answer = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout:?}"));
         Reply {
@@ -457,16 +463,40 @@ impl Running {
     }
 }
 
-fn read(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
-    let (send, receive) = mpsc::channel();
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            drop(pipe.read_to_end(&mut bytes));
-        }
-        send.send(String::from_utf8_lossy(&bytes).into_owned())
-    });
-    receive
+/// What comes out of a pipe, read by a thread of its own.
+struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    end: mpsc::Receiver<()>,
+}
+
+impl Collected {
+    fn from(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let (at_end, end) = mpsc::channel();
+        let shared = Arc::clone(&bytes);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            let mut pipe = pipe;
+            while let Some(read) = pipe.as_mut().and_then(|pipe| pipe.read(&mut buffer).ok())
+                && read > 0
+            {
+                shared.lock().unwrap().extend_from_slice(&buffer[..read]);
+            }
+            at_end.send(())
+        });
+        Self { bytes, end }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
+
+    /// Everything. The process has ended: whoever still holds the pipe is one too many.
+    fn all(self) -> String {
+        let ended = self.end.recv_timeout(PIPES_LIMIT);
+        ended.expect("something still holds the pipe that the client reads");
+        self.so_far()
+    }
 }
 
 impl Reply {

@@ -37,6 +37,9 @@ pub struct Claim {
     pub restarts: u32,
     /// Whether any submission of the lease will do, because which one it was is lost.
     pub any_nonce: bool,
+    /// Whether a job of the lease was seen with its comment: this site leaves comments alone, and
+    /// a job of our name without one is somebody's own.
+    pub comments_stay: bool,
 }
 
 /// Whose a row of the queue is.
@@ -99,6 +102,7 @@ impl Claim {
             return Whose::NotOurs;
         }
         match row.submitted {
+            _ if self.any_nonce && self.comments_stay => Whose::NotOurs,
             _ if self.any_nonce => Whose::OursWithoutTag,
             Some(at) if at >= self.earliest() => Whose::OursWithoutTag,
             Some(_) => Whose::NotOurs,

@@ -185,6 +185,7 @@ impl Attempt {
             self.claim.submitted = sighting.submitted;
         }
         self.claim.restarts = sighting.restarts;
+        self.claim.comments_stay |= sighting.tagged;
         // Before the first sighting a run can only be taken for the first.
         let same_run = last.unwrap_or(0) == sighting.restarts;
         let of_run = |said: bool, restarts: u32| {
@@ -246,5 +247,6 @@ pub(super) fn claim(opened: &Opened, intended: Timestamp, nonce: Nonce) -> Claim
         submitted: None,
         restarts: 0,
         any_nonce: false,
+        comments_stay: false,
     }
 }

@@ -36,6 +36,7 @@ impl Lease {
                 let state = &self.state;
                 Claim {
                     any_nonce: true,
+                    comments_stay: state.comments_stay(),
                     ..claim(&state.opened, state.opened_at, Nonce::from_bits(0))
                 }
             }

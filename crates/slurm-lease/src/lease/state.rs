@@ -62,7 +62,7 @@ impl State {
         match &entry.event {
             Event::Opened(_) => Err(illegal("opened", "the lease is open already")),
             Event::TailLost => {
-                let mut attempt = Attempt::new(&self.opened, at, Nonce::from_bits(0));
+                let mut attempt = self.next_attempt(at, Nonce::from_bits(0));
                 attempt.claim.any_nonce = true;
                 self.attempt = Some(attempt);
                 Ok(())
@@ -71,7 +71,7 @@ impl State {
                 Err(illegal("submission_intended", "the lease is to end"))
             }
             Event::SubmissionIntended { nonce } => {
-                self.attempt = Some(Attempt::new(&self.opened, at, nonce.clone()));
+                self.attempt = Some(self.next_attempt(at, nonce.clone()));
                 Ok(())
             }
             Event::Adopted {
@@ -81,7 +81,7 @@ impl State {
             } => {
                 let searched = |attempt: &Attempt| attempt.is_searched_for(nonce);
                 if !self.attempt.as_ref().is_some_and(searched) {
-                    self.attempt = Some(Attempt::new(&self.opened, at, nonce.clone()));
+                    self.attempt = Some(self.next_attempt(at, nonce.clone()));
                 }
                 let attempt = self.attempt_mut("adopted")?;
                 attempt.adopt(at, nonce, job, sighting);
@@ -96,6 +96,19 @@ impl State {
                 self.attempt_mut(name)?.apply(at, about_attempt)
             }
         }
+    }
+
+    /// A further submission, at a site of which something may be known from the last.
+    fn next_attempt(&self, at: Timestamp, nonce: Nonce) -> Attempt {
+        let mut attempt = Attempt::new(&self.opened, at, nonce);
+        attempt.claim.comments_stay = self.comments_stay();
+        attempt
+    }
+
+    /// Whether a job of the lease was ever seen with its comment.
+    pub(super) fn comments_stay(&self) -> bool {
+        let attempt = self.attempt.as_ref();
+        attempt.is_some_and(|attempt| attempt.claim.comments_stay)
     }
 
     fn attempt_mut(&mut self, event: &'static str) -> Result<&mut Attempt, IllegalEvent> {
