@@ -1,74 +1,13 @@
 //! Every recording of a real Slurm, read by the parser of its command.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use slurm_lease::parse::sbatch::Submitted;
 use slurm_lease::parse::scancel::Cancelled;
 use slurm_lease::parse::squeue::{Queue, QueueRow};
 use slurm_lease::parse::{sacct, sbatch, scancel, scontrol, squeue};
-use slurm_lease::{Answer, Exit, Mark};
 
-const GENERATIONS: [&str; 4] = ["20.11", "22.05", "24.11", "26.05"];
-
-/// One recording.
-struct Recording {
-    case: String,
-    answer: Answer,
-}
-
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
-}
-
-/// The mark that the recordings have in the place of a random one.
-fn mark() -> Mark {
-    Mark::from_bits(0)
-}
-
-/// The recordings of one command, in the order of their names.
-fn recordings(generation: &str, command: &str) -> Vec<Recording> {
-    let directory = fixtures().join(generation).join(command);
-    let mut cases: Vec<String> = fs::read_dir(&directory)
-        .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter_map(|name| name.strip_suffix(".cmd").map(str::to_owned))
-        .collect();
-    cases.sort();
-    assert!(!cases.is_empty(), "{}", directory.display());
-    cases
-        .into_iter()
-        .map(|case| {
-            let read = |kind: &str| fs::read(directory.join(format!("{case}.{kind}"))).unwrap();
-            let status = String::from_utf8(read("status")).unwrap();
-            let exit = match status.trim() {
-                // timeout's, which is how a command that hung was ended.
-                "124" => Exit::TimedOut,
-                status => Exit::Status(status.parse().unwrap()),
-            };
-            let answer = Answer {
-                exit,
-                stdout: with_mark(&read("stdout")),
-                stderr: read("stderr"),
-            };
-            Recording { case, answer }
-        })
-        .collect()
-}
-
-fn with_mark(stdout: &[u8]) -> Vec<u8> {
-    let fixed: &[u8] = b"|~mark~|";
-    let mut marked = Vec::new();
-    let mut rest = stdout;
-    while let Some(at) = rest.windows(fixed.len()).position(|window| window == fixed) {
-        marked.extend_from_slice(&rest[..at]);
-        marked.extend_from_slice(mark().as_str().as_bytes());
-        rest = &rest[at + fixed.len()..];
-    }
-    marked.extend_from_slice(rest);
-    marked
-}
+use crate::recording::{GENERATIONS, Recording, is_asked_for, mark, recordings};
 
 /// What differs from one recording to the next, left out.
 fn row(row: &QueueRow) -> String {
@@ -95,9 +34,7 @@ fn squeue_is_read_on_every_generation() {
     for generation in GENERATIONS {
         let mut text = String::new();
         for Recording { case, answer } in recordings(generation, "squeue") {
-            // The forms that the library does not ask for.
-            let other = [".o", ".json", ".v", ".start", ".heading"];
-            if other.iter().any(|end| case.ends_with(end)) {
+            if !is_asked_for(&case) {
                 continue;
             }
             match squeue::parse(&answer, &mark()) {

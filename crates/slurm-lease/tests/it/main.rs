@@ -1,5 +1,9 @@
 //! Tests of the library as others use it.
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "recordings are files")]
+mod evidence;
+#[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "recordings are files")]
+mod recording;
