@@ -170,6 +170,36 @@ fn a_journal_cut_anywhere_hides_no_lease() {
     }
 }
 
+#[test]
+#[ignore = "needs a real Slurm: scripts/test runs it"]
+fn a_record_that_can_not_be_read_hides_no_lease() {
+    let client = Client::new(Cluster::shared());
+    let (bad, good) = (client.identity(), client.identity());
+    let lease = client.acquire(&bad, &json!({})).lease();
+    client.acquire(&good, &json!({})).lease();
+    let path = client.lease_file(&bad, "journal.jsonl");
+    let aside = path.with_extension("aside");
+    fs::rename(&path, &aside).unwrap();
+    fs::create_dir(&path).unwrap();
+    client.user.own(&path);
+
+    let row = client.listed(&bad).expect("the lease that can't be read");
+    assert_eq!(row["cloudId"], lease["cloudId"], "{row}");
+    let other = client.listed(&good).expect("the other lease");
+    assert_eq!(other["labels"]["state"], "ready");
+    client.cleanup().done();
+    assert_eq!(client.cluster.live(&bad.name).len(), 1);
+    let error = client.resolve(&bad).error();
+    assert!(error.contains("journal.jsonl"), "{error}");
+
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    for identity in [&bad, &good] {
+        client.release(identity).done();
+        client.assert_nothing_left(identity);
+    }
+}
+
 /// What can happen to a file.
 #[derive(Clone, Copy, Debug)]
 enum Damage {

@@ -1,7 +1,7 @@
 //! Files of ours: private, never through a symbolic link, written whole or not at all.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 
-/// The most that is read of any file of ours; a journal of a thousand events takes 200 KiB.
-const READ_LIMIT: u64 = 16 << 20;
+/// The most that a file of ours may hold, in bytes. A journal of a thousand events takes 200 KiB,
+/// a queue of 10,000 jobs 3 MiB; half of a file would pass for a torn one.
+const READ_LIMIT: u64 = 64 << 20;
 
 /// Makes a directory that only its owner can enter, unless it is there.
 pub(crate) fn make_private_dir(path: &Utf8Path) -> io::Result<()> {
@@ -51,25 +52,49 @@ fn named(path: &Utf8Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{path}: {error}"))
 }
 
-/// Reads a file; `None` where there is none. A symbolic link, a pipe or a device is an error.
+/// Reads a file; `None` where there is none. A symbolic link, a pipe, a device or a file that is
+/// larger than any of ours is an error.
 pub(crate) fn read(path: &Utf8Path) -> io::Result<Option<Vec<u8>>> {
+    let Some(file) = open(path)? else {
+        return Ok(None);
+    };
+    let bytes = read_at_most(file, READ_LIMIT + 1).map_err(|error| named(path, &error))?;
+    if bytes.len() as u64 > READ_LIMIT {
+        return Err(refusal(path, "is too large"));
+    }
+    Ok(Some(bytes))
+}
+
+/// Reads the last bytes of a file, at most so many; `None` where there is none.
+pub(crate) fn read_end(path: &Utf8Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let Some(mut file) = open(path)? else {
+        return Ok(None);
+    };
+    let read = || {
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+        read_at_most(file, most)
+    };
+    read().map(Some).map_err(|error| named(path, &error))
+}
+
+fn open(path: &Utf8Path) -> io::Result<Option<File>> {
     let file = std::fs::OpenOptions::new()
         .read(true)
         .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
         .open(path);
-    let file = match file {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(named(path, &error)),
-    };
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err(refusal(path, "is not a file"));
+    match file {
+        Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
+        Ok(_) => Err(refusal(path, "is not a file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(named(path, &error)),
     }
+}
+
+fn read_at_most(file: File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(READ_LIMIT)
-        .read_to_end(&mut bytes)
-        .map_err(|error| named(path, &error))?;
-    Ok(Some(bytes))
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn flags(flags: OFlags) -> i32 {
@@ -234,6 +259,27 @@ mod tests {
         let linked = path.join("d");
         std::os::unix::fs::symlink(&path, &linked).unwrap();
         assert!(make_private_dir(&linked).is_err());
+    }
+
+    #[test]
+    fn the_end_of_a_file_is_read_however_long_it_is() {
+        let (_directory, path) = temporary();
+        let file = path.join("output");
+        std::fs::write(&file, "first\nlast\n").unwrap();
+        assert_eq!(read_end(&file, 5).unwrap().unwrap(), b"last\n");
+        assert_eq!(read_end(&file, 500).unwrap().unwrap(), b"first\nlast\n");
+        assert_eq!(read_end(&path.join("none"), 5).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_larger_than_any_of_ours_is_no_torn_one() {
+        let (_directory, path) = temporary();
+        let file = path.join("journal.jsonl");
+        let sparse = open_private(&file).unwrap();
+        sparse.set_len(READ_LIMIT).unwrap();
+        assert!(read(&file).unwrap().is_some());
+        sparse.set_len(READ_LIMIT + 1).unwrap();
+        assert!(read(&file).is_err());
     }
 
     #[test]

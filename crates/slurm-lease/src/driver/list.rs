@@ -163,8 +163,13 @@ impl Leases {
 
     /// Ends one lease, or waits for the proof that its missing job is gone.
     fn clean(&self, lease: &LeaseId, end: bool, deadline: Deadline, cleaned: &mut Cleaned) {
-        let Ok((held, lost)) = self.hold(lease) else {
-            return;
+        let (held, lost) = match self.hold(lease) {
+            Ok(held) => held,
+            Err(StatusError::NoSuchLease(_)) => return,
+            Err(StatusError::Store(error)) => {
+                cleaned.kept.push((lease.clone(), error.to_string()));
+                return;
+            }
         };
         let limit = EACH_LIMIT.min(deadline.left());
         let is_over = end || lost || self.settles(&held, limit);
@@ -206,7 +211,8 @@ impl Leases {
         false
     }
 
-    /// Every record.
+    /// Every record. One that can't be read just now is shown like one that is lost: it hides no
+    /// other, and whoever asks for it by itself is told why.
     fn recorded(&self) -> Result<Vec<(Held, bool)>, ListError> {
         let mut all = Vec::new();
         for lease in self.store.leases()? {
@@ -214,7 +220,9 @@ impl Leases {
                 Ok(held) => all.push(held),
                 // Released while we were reading.
                 Err(StatusError::NoSuchLease(_) | StatusError::Store(StoreError::Vanished(_))) => {}
-                Err(StatusError::Store(error)) => return Err(error.into()),
+                Err(StatusError::Store(_)) => {
+                    all.push((self.rebuild(self.store.dir(&lease), None), true));
+                }
             }
         }
         Ok(all)

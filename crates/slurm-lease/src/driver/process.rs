@@ -24,6 +24,8 @@ const STDERR_LIMIT: usize = 1 << 20;
 /// How long to wait between two looks at whether a command whose pipes stay open has ended. A
 /// process that it left behind may hold them for ever.
 const EXIT_TICK: Duration = Duration::from_millis(10);
+/// How long a command that was killed may take to die.
+const DYING: Duration = Duration::from_millis(500);
 
 /// Where Slurm's programs are, and what they get of the caller's environment.
 #[derive(Clone, Debug, Default)]
@@ -133,13 +135,17 @@ fn watch(mut child: Child, limit: Duration) -> Answer {
     }
 }
 
-/// Kills the whole process group and collects the command.
+/// Kills the whole process group and collects the command. One that hangs in the kernel, on a
+/// file server that is gone, dies when that lets go of it; nobody waits for that.
 fn end(child: &mut Child) -> Exit {
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         // A group that is gone already needs no killing; the child itself is waited for below.
         let _killed = kill_process_group(group, Signal::KILL);
     }
-    drop(child.wait());
+    let deadline = Instant::now() + DYING;
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     Exit::TimedOut
 }
 

@@ -1,9 +1,10 @@
 //! Slurm as the driver sees it: typed questions, typed answers, and one picture of the queue that
 //! all processes of a state directory share.
 
+use std::io;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
@@ -42,16 +43,19 @@ pub(crate) struct Snapshot {
     pub(crate) queue: Queue,
 }
 
-/// A snapshot as it is shared: squeue's own answer, read again by everybody who uses it.
+/// A snapshot as it is shared: this line, and behind it squeue's own stdout, read again by
+/// everybody who uses it.
 #[derive(Serialize, Deserialize)]
 struct Shared {
     v: u32,
     at: Timestamp,
     mark: u32,
-    status: i32,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
+    /// How many bytes follow.
+    length: usize,
 }
+
+/// The version of that form.
+const SHARED_VERSION: u32 = 2;
 
 impl Slurm {
     /// Slurm as the present user reaches it.
@@ -137,16 +141,16 @@ impl Slurm {
         limit: Duration,
     ) -> Snapshot {
         let name = cluster.map_or("local", ClusterName::as_str);
-        let file = self.queue_dir.join(format!("{name}.json"));
+        let file = self.queue_dir.join(format!("{name}.squeue"));
         let lock = self.queue_dir.join(format!("{name}.lock"));
         let started = now();
         let deadline = started + SignedDuration::try_from(limit).unwrap_or(SignedDuration::ZERO);
         loop {
-            if let Some(shared) = read_shared(&file)
+            if let Some(shared) = Shared::read(&file)
                 && shared.at >= not_before
                 && shared.at <= now()
             {
-                return shared.snapshot();
+                return shared;
             }
             match Lock::try_take(&lock, FlockOperation::NonBlockingLockExclusive) {
                 Ok(None) if now() < deadline => pause(TICK),
@@ -159,22 +163,20 @@ impl Slurm {
         }
     }
 
-    fn ask(&self, cluster: Option<&ClusterName>, limit: Duration, file: &Utf8PathBuf) -> Snapshot {
+    fn ask(&self, cluster: Option<&ClusterName>, limit: Duration, file: &Utf8Path) -> Snapshot {
         let at = now();
         let bits = random_bits();
         let query = QueueQuery::User(self.uid, cluster.cloned());
         let (queue, answer) = self.queue(&query, bits, limit);
-        if let (Queue::Rows(_), Exit::Status(status)) = (&queue, &answer.exit) {
+        if matches!(queue, Queue::Rows(_)) {
             let shared = Shared {
-                v: 1,
+                v: SHARED_VERSION,
                 at,
                 mark: bits,
-                status: *status,
-                stdout: answer.stdout,
-                stderr: answer.stderr,
+                length: answer.stdout.len(),
             };
             // A picture that can't be shared is asked for again by the next.
-            drop(serde_json::to_vec(&shared).map(|bytes| files::write_whole(file, &bytes, 0o600)));
+            drop(shared.write(&answer.stdout, file));
         }
         Snapshot { at, queue }
     }
@@ -200,22 +202,32 @@ impl Slurm {
 }
 
 impl Shared {
-    fn snapshot(self) -> Snapshot {
-        let answer = Answer {
-            exit: Exit::Status(self.status),
-            stdout: self.stdout,
-            stderr: self.stderr,
-        };
-        Snapshot {
-            at: self.at,
-            queue: squeue::parse(&answer, &Mark::from_bits(self.mark)),
-        }
+    fn write(&self, stdout: &[u8], file: &Utf8Path) -> io::Result<()> {
+        let mut bytes = serde_json::to_vec(self)?;
+        bytes.push(b'\n');
+        bytes.extend_from_slice(stdout);
+        files::write_whole(file, &bytes, 0o600)
     }
-}
 
-fn read_shared(file: &Utf8PathBuf) -> Option<Shared> {
-    let shared: Shared = serde_json::from_slice(&files::read(file).ok()??).ok()?;
-    (shared.v == 1).then_some(shared)
+    /// The picture in this file, if it is whole and of this form.
+    fn read(file: &Utf8Path) -> Option<Snapshot> {
+        let bytes = files::read(file).ok()??;
+        let end = bytes.iter().position(|&byte| byte == b'\n')?;
+        let shared: Self = serde_json::from_slice(&bytes[..end]).ok()?;
+        let stdout = &bytes[end + 1..];
+        if shared.v != SHARED_VERSION || shared.length != stdout.len() {
+            return None;
+        }
+        let answer = Answer {
+            exit: Exit::Status(0),
+            stdout: stdout.to_vec(),
+            stderr: Vec::new(),
+        };
+        Some(Snapshot {
+            at: shared.at,
+            queue: squeue::parse(&answer, &Mark::from_bits(shared.mark)),
+        })
+    }
 }
 
 /// Random bits from the kernel; where it has none to give, the time will do, since a mark only

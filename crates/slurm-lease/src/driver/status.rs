@@ -1,7 +1,6 @@
 //! What a lease is like: shown at once, never waited for.
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -28,7 +27,7 @@ const STATUS_LIMIT: Duration = Duration::from_secs(7);
 /// How long sshd has to greet.
 pub(super) const GREETING_LIMIT: Duration = Duration::from_secs(2);
 /// How much of a job's output is quoted, in bytes and in lines.
-const OUTPUT_BYTES: usize = 4096;
+const OUTPUT_BYTES: u64 = 4096;
 const OUTPUT_LINES: usize = 12;
 
 /// The status of a lease can't be told.
@@ -256,8 +255,9 @@ impl fmt::Display for Ended {
 
 /// The end of a job's output, indented, without control characters.
 fn last_lines(dir: &LeaseDir, job: &JobRef) -> String {
-    let name = format!("slurm-{}.out", job.id);
-    let bytes = read_end(dir, &name).unwrap_or_default();
+    let path = dir.file(&format!("slurm-{}.out", job.id));
+    let bytes = files::read_end(&path, OUTPUT_BYTES);
+    let bytes = bytes.ok().flatten().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text
         .lines()
@@ -273,9 +273,4 @@ fn last_lines(dir: &LeaseDir, job: &JobRef) -> String {
         .map(clean)
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-fn read_end(dir: &LeaseDir, name: &str) -> io::Result<Vec<u8>> {
-    let bytes = files::read(&dir.file(name))?.unwrap_or_default();
-    Ok(bytes[bytes.len().saturating_sub(OUTPUT_BYTES)..].to_vec())
 }
