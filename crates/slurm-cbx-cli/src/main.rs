@@ -45,8 +45,8 @@ struct Arguments {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     poll_interval: Option<Duration>,
 
-    /// How far apart two looks must be for two absences to prove that a job is gone. It must
-    /// exceed the controller's MessageTimeout.
+    /// How far apart two looks must be for two absences to prove that a job is gone: unless this
+    /// is given, two seconds longer than the controller's MessageTimeout, and at least twelve.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, hide = true)]
     settle: Option<Duration>,
 
@@ -102,6 +102,7 @@ impl Arguments {
         let state_dir = expand(&self.state_dir)?;
         let mut options = Options::new(&state_dir);
         options.policy = self.policy();
+        options.settle_by_site = self.settle.is_none();
         options.keeper = Some(self.keeper(&state_dir)?);
         Ok(Leases::open(options)?)
     }

@@ -16,6 +16,7 @@ mod list;
 mod order;
 mod process;
 mod release;
+mod site;
 mod slurm;
 mod status;
 mod store;
@@ -47,6 +48,9 @@ pub struct Options {
     pub state_dir: Utf8PathBuf,
     /// The times that decisions depend on.
     pub policy: Policy,
+    /// Whether a controller whose `MessageTimeout` is longer than the policy's settle time allows
+    /// for extends it. Only tests of a controller of their own do without.
+    pub settle_by_site: bool,
     /// Where Slurm's programs are.
     pub programs: Programs,
     /// How to start a process that outlives us and ends what we leave unclaimed. Without one,
@@ -60,6 +64,7 @@ impl Options {
         Self {
             state_dir: state_dir.into(),
             policy: Policy::default(),
+            settle_by_site: true,
             programs: Programs::on_path(),
             keeper: None,
         }
@@ -72,6 +77,7 @@ pub struct Leases {
     store: Store,
     slurm: Slurm,
     policy: Policy,
+    settle_by_site: bool,
     keeper: Option<KeeperCommand>,
 }
 
@@ -86,6 +92,7 @@ impl Leases {
             slurm: Slurm::new(options.programs, &store),
             store,
             policy: options.policy,
+            settle_by_site: options.settle_by_site,
             keeper: options.keeper,
         })
     }

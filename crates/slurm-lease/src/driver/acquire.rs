@@ -135,6 +135,7 @@ impl Leases {
     ) -> Result<View, AcquireError> {
         order.resources.options()?;
         self.end_abandoned(&order.lease);
+        self.learn_site(order.cluster.as_ref());
         let mut held = self.begin(order)?;
         self.prepare(&mut held, order)?;
         let grace = if order.keep {
@@ -164,12 +165,12 @@ impl Leases {
     fn begin(&self, order: &Order) -> Result<Held, AcquireError> {
         let dir = self.store.dir(&order.lease);
         let opened = order.opened(self.slurm.uid(), &self.store);
-        let new = || Held::new(dir.clone(), opened.clone(), now(), self.policy);
-        let held = match dir.load(self.policy)? {
+        let new = || Held::new(dir.clone(), opened.clone(), now(), self.policy());
+        let held = match dir.load(self.policy())? {
             None => return Ok(new()),
             Some(Loaded::Lost) => match former::import(self, &dir) {
                 Some(held) => held,
-                None => return Ok(Held::lost(dir, opened, now(), self.policy)),
+                None => return Ok(Held::lost(dir, opened, now(), self.policy())),
             },
             Some(Loaded::Held(held)) => *held,
         };

@@ -54,7 +54,10 @@ impl Leases {
     fn check_slurm(&self, order: &Order, deadline: Deadline, found: &mut CheckUp) {
         let half = deadline.left() / 2;
         match self.slurm.configuration(order.cluster.as_ref(), half) {
-            Ok(configuration) => found.facts.push(describe(&configuration)),
+            Ok(configuration) => {
+                self.note_site(order.cluster.as_ref(), &configuration);
+                found.facts.push(describe(&configuration));
+            }
             Err(why) => {
                 found.faults.push(why.to_string());
                 return;

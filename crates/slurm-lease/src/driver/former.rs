@@ -51,10 +51,10 @@ pub(super) fn import(leases: &Leases, dir: &LeaseDir) -> Option<Held> {
     let submitted = state.created_at.unwrap_or_else(now);
     Some(match state.raw_job_id.or(state.job_id) {
         Some(job) => {
-            let lease = Lease::import(opened, submitted, job, leases.policy);
+            let lease = Lease::import(opened, submitted, job, leases.policy());
             Held::imported(dir.clone(), lease)
         }
-        None => Held::lost(dir.clone(), opened, now(), leases.policy),
+        None => Held::lost(dir.clone(), opened, now(), leases.policy()),
     })
 }
 

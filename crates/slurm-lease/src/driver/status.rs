@@ -121,7 +121,7 @@ impl Leases {
     /// The record of a lease, made anew where it is lost.
     pub(super) fn hold(&self, lease: &LeaseId) -> Result<(Held, bool), StatusError> {
         let dir = self.store.dir(lease);
-        match dir.load(self.policy)? {
+        match dir.load(self.policy())? {
             Some(Loaded::Held(held)) => Ok((*held, false)),
             Some(Loaded::Lost) => match former::import(self, &dir) {
                 Some(held) => Ok((held, false)),
@@ -147,7 +147,7 @@ impl Leases {
             asked: String::new(),
             access: Access::default(),
         };
-        Held::lost(dir, opened, now, self.policy)
+        Held::lost(dir, opened, now, self.policy())
     }
 
     /// Looks once, and as far as it goes a second time by itself where the first look did not
