@@ -4,16 +4,26 @@
 
 mod acquire;
 mod banner;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that knows the time"
+)]
 mod clock;
+#[expect(clippy::disallowed_methods, reason = "a point is no step of its own")]
 mod crash;
 mod doctor;
 mod drive;
+#[expect(clippy::disallowed_methods, reason = "the one place that writes files")]
 mod files;
 mod former;
 mod keeper;
 mod keys;
 mod list;
 mod order;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that starts processes"
+)]
 mod process;
 mod release;
 mod site;

@@ -9,10 +9,6 @@
 
 mod command;
 #[cfg(feature = "driver")]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the driver is where clocks, files, processes and the environment come in"
-)]
 pub mod driver;
 mod endpoint;
 pub mod evidence;

@@ -1,10 +1,13 @@
 //! Points at which a test kills this process, to see what is left of a lease.
 //!
-//! Each write, sync, rename and spawn of the driver passes one, so a step that is added is a
-//! point that is tested. Without the feature `crash-points` there are none.
+//! Each write, sync, rename, removal and spawn passes one, in `driver::files` and
+//! `driver::process`; nothing else in this crate may do any of that (`clippy.toml` forbids it), so
+//! a step that is added is a point that is tested. Without the feature `crash-points` there are
+//! none.
 
 /// Passes a point. With `SLURM_LEASE_CRASH_LOG` set, its number and name are appended to that
-/// file; at the number `SLURM_LEASE_CRASH_AT` the process is killed with SIGKILL.
+/// file; at the point that `SLURM_LEASE_CRASH_AT` gives the number or the name of, the process is
+/// killed with SIGKILL.
 #[cfg(feature = "crash-points")]
 pub fn crash_point(name: &str) {
     use std::io::Write;
@@ -19,7 +22,7 @@ pub fn crash_point(name: &str) {
             .open(path);
         drop(log.and_then(|mut log| writeln!(log, "{number} {name}")));
     }
-    if std::env::var(AT).is_ok_and(|at| at == number.to_string()) {
+    if std::env::var(AT).is_ok_and(|at| at == number.to_string() || at == name) {
         let _killed =
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }

@@ -273,10 +273,7 @@ impl<'a> Drive<'a> {
             // start of the job.
             None => {
                 let started = self.held.lease.sighting()?.started?;
-                let written = std::fs::metadata(dir.file("endpoint.json"))
-                    .ok()?
-                    .modified()
-                    .ok()?;
+                let written = files::modified(&dir.file("endpoint.json")).ok()?;
                 let written = Timestamp::try_from(written).ok()?;
                 (written >= started).then_some(endpoint)
             }

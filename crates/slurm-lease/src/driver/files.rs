@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::driver::crash::crash_point;
-use camino::{Utf8Path, Utf8PathBuf};
-
-use rustix::fs::{FlockOperation, OFlags, flock};
 
 /// The most that a file of ours may hold, in bytes. A journal of a thousand events takes 200 KiB,
 /// a queue of 10,000 jobs 3 MiB; half of a file would pass for a torn one.
@@ -39,6 +39,7 @@ pub(crate) fn check_private_dir(path: &Utf8Path) -> io::Result<()> {
     if metadata.mode() & 0o077 != 0 {
         let private = std::fs::Permissions::from_mode(0o700);
         fs_err::set_permissions(path, private)?;
+        crash_point("access taken away");
     }
     Ok(())
 }
@@ -102,8 +103,8 @@ fn flags(flags: OFlags) -> i32 {
 }
 
 /// Opens a private file for writing, creating it.
-pub(crate) fn open_private(path: &Utf8Path) -> io::Result<File> {
-    std::fs::OpenOptions::new()
+fn open_private(path: &Utf8Path) -> io::Result<File> {
+    let file = std::fs::OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
@@ -111,7 +112,44 @@ pub(crate) fn open_private(path: &Utf8Path) -> io::Result<File> {
         .mode(0o600)
         .custom_flags(flags(OFlags::NOFOLLOW))
         .open(path)
-        .map_err(|error| named(path, &error))
+        .map_err(|error| named(path, &error))?;
+    crash_point("file opened");
+    Ok(file)
+}
+
+/// A file that takes whatever is written and keeps none of it.
+pub(crate) fn nowhere() -> io::Result<File> {
+    std::fs::OpenOptions::new().write(true).open("/dev/null")
+}
+
+/// Puts these bytes into a file in the place of what is there, for whoever can do with a part of
+/// them; the time of its last change.
+pub(crate) fn overwrite(path: &Utf8Path, bytes: &[u8]) -> io::Result<SystemTime> {
+    let mut file = open_private(path)?;
+    file.set_len(0)?;
+    crash_point("file cut");
+    file.write_all(bytes)?;
+    crash_point("file written");
+    file.metadata()?.modified()
+}
+
+/// Puts these bytes behind the first `start` bytes of a file, and has them on disk; where that
+/// fails, nothing stands behind those.
+pub(crate) fn append(path: &Utf8Path, start: u64, bytes: &[u8]) -> io::Result<()> {
+    let mut file = open_private(path)?;
+    file.set_len(start)?;
+    crash_point("journal cut");
+    file.seek(SeekFrom::Start(start))?;
+    let written = file.write_all(bytes).and_then(|()| {
+        crash_point("journal written");
+        file.sync_all()
+    });
+    if let Err(error) = written {
+        drop(file.set_len(start));
+        return Err(named(path, &error));
+    }
+    crash_point("journal synced");
+    Ok(())
 }
 
 /// Puts a file there whole: written beside, on disk, then renamed.
@@ -119,14 +157,14 @@ pub(crate) fn write_whole(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Resul
     let beside = Utf8PathBuf::from(format!("{path}.{}.new", std::process::id()));
     let written = write_new(&beside, bytes, mode).and_then(|()| rename(&beside, path));
     if let Err(error) = written {
-        drop(std::fs::remove_file(&beside));
+        drop(remove(&beside));
         return Err(named(path, &error));
     }
     sync_parent(path)
 }
 
 fn write_new(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    drop(std::fs::remove_file(path));
+    remove(path)?;
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -169,6 +207,30 @@ pub(crate) fn remove(path: &Utf8Path) -> io::Result<()> {
             Ok(())
         }
     }
+}
+
+/// Removes a directory and all that is in it, unless it is not there.
+pub(crate) fn remove_dir_all(path: &Utf8Path) -> io::Result<()> {
+    match fs_err::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Err(_) => Ok(()),
+        Ok(()) => {
+            crash_point("directory removed");
+            Ok(())
+        }
+    }
+}
+
+/// Makes a directory and those above it, for everybody whom the umask lets in.
+pub(crate) fn make_dirs(path: &Utf8Path) -> io::Result<()> {
+    fs_err::create_dir_all(path)?;
+    crash_point("directories made");
+    Ok(())
+}
+
+/// When a file was last changed.
+pub(crate) fn modified(path: &Utf8Path) -> io::Result<SystemTime> {
+    std::fs::metadata(path)?.modified()
 }
 
 /// A lock that lasts as long as this value, or as any process that inherited its file.

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime};
 
 use camino::Utf8Path;
@@ -13,6 +13,7 @@ use crate::driver::Leases;
 use crate::driver::clock::{Deadline, pause};
 use crate::driver::crash::{self, crash_point};
 use crate::driver::files::{self, Lock};
+use crate::driver::process;
 use crate::driver::store::LeaseDir;
 use crate::id::LeaseId;
 use crate::record::ReleaseCause;
@@ -86,10 +87,8 @@ impl Presence {
         if self.shown.elapsed().is_ok_and(|age| age < SIGN_OF_LIFE) {
             return Ok(());
         }
-        let mut file = files::open_private(&self.dir.file(ACQUIRING))?;
-        file.set_len(0)?;
-        writeln!(file, "{}", self.grace.as_secs())?;
-        self.shown = file.metadata()?.modified()?;
+        let grace = format!("{}\n", self.grace.as_secs());
+        self.shown = files::overwrite(&self.dir.file(ACQUIRING), grace.as_bytes())?;
         Ok(())
     }
 
@@ -118,15 +117,16 @@ fn share(path: &Utf8Path) -> io::Result<Option<Lock>> {
 
 /// Starts a keeper, and returns once it is out of our process group.
 fn start(command: &KeeperCommand, lease: &LeaseId, grace: Duration) -> io::Result<Child> {
-    let mut child = crash::spare(&mut Command::new(&command.program))
+    let mut keeper = process::command(&command.program);
+    crash::spare(&mut keeper)
         .args(&command.arguments)
         .arg(lease.as_str())
         .arg(grace.as_secs().to_string())
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
+        .stderr(Stdio::null());
+    let mut child = process::spawn(&mut keeper)?;
     let mut ready = [0];
     let said = child
         .stdout
@@ -204,8 +204,8 @@ pub(super) fn is_abandoned(dir: &LeaseDir) -> bool {
 
 /// Gives the pipe to the acquire's end back, so that nobody waits for it to close.
 fn close_stdout() {
-    if let Ok(null) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
-        let _duplicated = rustix::stdio::dup2_stdout(&null);
+    if let Ok(nowhere) = files::nowhere() {
+        let _duplicated = rustix::stdio::dup2_stdout(&nowhere);
     }
 }
 
@@ -227,9 +227,5 @@ fn is_attended(dir: &LeaseDir) -> bool {
 
 /// How long ago an acquire of this lease last showed that it was alive.
 fn last_sign(dir: &LeaseDir) -> Option<Duration> {
-    let modified = std::fs::metadata(dir.file(ACQUIRING))
-        .ok()?
-        .modified()
-        .ok()?;
-    modified.elapsed().ok()
+    files::modified(&dir.file(ACQUIRING)).ok()?.elapsed().ok()
 }

@@ -1,12 +1,12 @@
 //! The key pair of a lease, and the host key that it may meet.
 
 use std::io;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::driver::crash::crash_point;
 use crate::driver::files;
+use crate::driver::process;
 use crate::driver::store::LeaseDir;
 use crate::endpoint::Endpoint;
 
@@ -24,7 +24,6 @@ pub(crate) fn ensure(dir: &LeaseDir) -> io::Result<Utf8PathBuf> {
     files::remove(&beside)?;
     files::remove(&public(&beside))?;
     generate(&beside, &format!("slurm-lease {}", dir.lease()))?;
-    crash_point("key made");
     files::rename(&public(&beside), &public(&key))?;
     files::rename(&beside, &key)?;
     files::sync_parent(&key)?;
@@ -35,8 +34,10 @@ pub(crate) fn ensure(dir: &LeaseDir) -> io::Result<Utf8PathBuf> {
 pub(crate) fn public(key: &Utf8Path) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{key}.pub"))
 }
+
 fn generate(path: &Utf8Path, comment: &str) -> io::Result<()> {
-    let output = Command::new("ssh-keygen")
+    let mut keygen = process::command("ssh-keygen");
+    keygen
         .args([
             "-q",
             "-t",
@@ -49,10 +50,11 @@ fn generate(path: &Utf8Path, comment: &str) -> io::Result<()> {
             path.as_str(),
         ])
         .stdin(Stdio::null())
-        .output()
-        .map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot start ssh-keygen: {error}"))
-        })?;
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let output = process::output(&mut keygen).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot start ssh-keygen: {error}"))
+    })?;
     if output.status.success() {
         return Ok(());
     }

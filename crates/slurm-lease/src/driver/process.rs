@@ -2,13 +2,13 @@
 //! own, and with an environment that holds nothing but what it must.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -64,8 +64,8 @@ impl Programs {
             Ok(path) => path,
             Err(error) => return not_started(command.program, &error),
         };
-        let mut child = std::process::Command::new(path);
-        child
+        let mut process = self::command(path);
+        process
             .args(&command.arguments)
             .env_clear()
             .envs(environment(command))
@@ -73,9 +73,8 @@ impl Programs {
             .stdin(stdin.map_or_else(Stdio::null, Stdio::from))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        match child.spawn() {
+        match spawn(&mut process) {
             Ok(child) => {
-                crash_point("command started");
                 let answer = watch(child, command.time_limit);
                 crash_point("command answered");
                 answer
@@ -83,6 +82,25 @@ impl Programs {
             Err(error) => not_started(command.program, &error),
         }
     }
+}
+
+/// A process that can be started.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> std::process::Command {
+    std::process::Command::new(program)
+}
+
+/// Starts a process.
+pub(crate) fn spawn(process: &mut std::process::Command) -> io::Result<Child> {
+    let child = process.spawn()?;
+    crash_point("command started");
+    Ok(child)
+}
+
+/// Starts a process and waits for its end.
+pub(crate) fn output(process: &mut std::process::Command) -> io::Result<Output> {
+    let output = spawn(process)?.wait_with_output()?;
+    crash_point("command answered");
+    Ok(output)
 }
 
 fn not_started(program: Program, error: &dyn std::fmt::Display) -> Answer {
@@ -108,6 +126,7 @@ fn environment(command: &Command) -> BTreeMap<OsString, OsString> {
         .map(|(name, value)| (name.into(), value.into()));
     inherited.chain(pinned).chain(own).collect()
 }
+
 fn watch(mut child: Child, limit: Duration) -> Answer {
     let deadline = Instant::now() + limit;
     let mut stdout = Capture::new(child.stdout.take(), STDOUT_LIMIT);

@@ -1,7 +1,7 @@
 //! The state directory: one directory a lease, its journal, and what is left of leases that are
 //! over.
 
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,7 +10,6 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::driver::crash::crash_point;
 use crate::driver::files::{self, Lock};
 use crate::endpoint::is_plain_path;
 use crate::evidence::Over;
@@ -103,7 +102,7 @@ impl Store {
         }
         if !path.exists() {
             if let Some(parent) = path.parent() {
-                fs_err::create_dir_all(parent)?;
+                files::make_dirs(parent)?;
             }
             files::make_private_dir(path)?;
         }
@@ -215,13 +214,9 @@ impl Store {
             }
         }
         for entry in fs_err::read_dir(self.root.join("jobs"))? {
-            let entry = entry?;
-            if entry
-                .file_name()
-                .to_str()
-                .is_some_and(|name| name.starts_with(REMOVED))
-            {
-                fs_err::remove_dir_all(entry.path())?;
+            let name = entry?.file_name();
+            if let Some(name) = name.to_str().filter(|name| name.starts_with(REMOVED)) {
+                files::remove_dir_all(&self.root.join("jobs").join(name))?;
             }
         }
         Ok(())
@@ -286,15 +281,14 @@ impl Store {
             .root
             .join("jobs")
             .join(format!("{REMOVED}{}", dir.lease));
-        drop(std::fs::remove_dir_all(&aside));
+        drop(files::remove_dir_all(&aside));
         match files::rename(&dir.path, &aside) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other?,
         }
         files::sync_parent(&aside)?;
-        drop(std::fs::remove_dir_all(&aside));
-        crash_point("record removed");
-        drop(std::fs::remove_file(&dir.lock));
+        drop(files::remove_dir_all(&aside));
+        drop(files::remove(&dir.lock));
         Ok(())
     }
 }
@@ -568,19 +562,7 @@ impl Held {
     fn append(&mut self, lines: &[u8]) -> Result<(), StoreError> {
         let path = self.dir.file("journal.jsonl");
         let is_new = self.on_disk == 0;
-        let mut file = files::open_private(&path)?;
-        let start = self.on_disk as u64;
-        file.set_len(start)?;
-        file.seek(SeekFrom::Start(start))?;
-        let written = file.write_all(lines).and_then(|()| {
-            crash_point("journal written");
-            file.sync_all()
-        });
-        if let Err(error) = written {
-            drop(file.set_len(start));
-            return Err(io::Error::new(error.kind(), format!("{path}: {error}")).into());
-        }
-        crash_point("journal synced");
+        files::append(&path, self.on_disk as u64, lines)?;
         if is_new {
             files::sync_parent(&path)?;
         }
