@@ -102,7 +102,11 @@ impl Leases {
         let snapshot = self.slurm.snapshot(None, now(), QUERY_LIMIT);
         match evidence::search(&held.lease.claim(), None, &snapshot.queue) {
             Search::Found(_) => self.end(held, ReleaseCause::Asked, RELEASE_LIMIT).map(Some),
-            Search::Clean => Ok(None),
+            Search::Clean => {
+                // Where an acquire was killed before it had written anything, that is left.
+                drop(held.dir().remove_blank());
+                Ok(None)
+            }
             Search::Unknown(why) => Err(unproven(&held, why.to_string(), false)),
         }
     }

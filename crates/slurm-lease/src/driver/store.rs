@@ -1,6 +1,8 @@
 //! The state directory: one directory a lease, its journal, and what is left of leases that are
 //! over.
 
+mod blank;
+
 use std::io;
 use std::time::Duration;
 
@@ -202,8 +204,8 @@ impl Store {
         self.root.join("released").join(format!("{lease}.json"))
     }
 
-    /// Forgets tombstones that are a week old, locks without a lease, and what was left by a
-    /// removal that did not get to its end.
+    /// Forgets tombstones that are a week old, and what was left by a removal or an acquire that
+    /// did not get to its end.
     ///
     /// # Errors
     /// When a directory can't be read or a file not removed.
@@ -219,7 +221,7 @@ impl Store {
                 files::remove_dir_all(&self.root.join("jobs").join(name))?;
             }
         }
-        Ok(())
+        self.sweep_blank()
     }
 
     /// Removes the record of a lease, for a proof that nothing of it is left with the scheduler.
@@ -365,7 +367,8 @@ impl LeaseDir {
         Lock::try_take(&path, FlockOperation::NonBlockingLockExclusive)
     }
 
-    /// Reads the record of the lease; `None` where there is no directory of that name.
+    /// Reads the record of the lease; `None` where there is no directory of that name, or one
+    /// that nothing was put into yet.
     ///
     /// # Errors
     /// When the directory or its journal can't be read, or a newer release wrote it.
@@ -381,7 +384,10 @@ impl LeaseDir {
         }
         // What another process is just writing, or removing, looks like this too.
         match Lock::take(&self.lock, LOCK_LIMIT) {
-            Ok(_lock) => self.load_now(policy),
+            Ok(_lock) => match self.load_now(policy)? {
+                Some(Loaded::Lost) if self.is_blank()? => Ok(None),
+                loaded => Ok(loaded),
+            },
             // Where no lock can be taken, nothing can be written.
             Err(_) => Ok(loaded),
         }
