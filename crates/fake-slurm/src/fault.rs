@@ -42,6 +42,13 @@ pub enum Action {
     Garbage(String),
     /// The request is carried out; the answer ends after so many bytes.
     Truncate(usize),
+    /// The request is carried out; in the answer on stdout, one text stands for another.
+    Replace {
+        /// What would stand there.
+        from: String,
+        /// What stands there instead. A byte that is no UTF-8 is the character U+10FE00 + byte.
+        to: String,
+    },
     /// This stands on stdout before the answer.
     Banner(String),
     /// This stands on stderr before whatever else does.

@@ -189,6 +189,10 @@ fn after(mut reply: Reply, action: Option<&Action>) -> Reply {
             reply.stdout = text::decode(&bytes);
             reply
         }
+        Some(Action::Replace { from, to }) => {
+            reply.stdout = reply.stdout.replace(from, to);
+            reply
+        }
         Some(Action::Banner(text)) => {
             reply.stdout.insert_str(0, &format!("{text}\n"));
             reply

@@ -40,6 +40,20 @@ fn a_refusal_leaves_none() {
 }
 
 #[test]
+fn a_text_of_the_answer_is_replaced() {
+    let bench = Bench::new();
+    bench.submit(&[]);
+    let (from, to) = ("RUNNING".to_owned(), "SLEEP\u{10fe00}ING".to_owned());
+    bench
+        .cluster
+        .inject_next(Program::Squeue, Action::Replace { from, to })
+        .unwrap();
+    let output = bench.command("squeue").args(["-h", "-o", "%T"]).output();
+    assert_eq!(output.unwrap().stdout, b"SLEEP\0ING\n");
+    assert_eq!(bench.run("squeue", &["-h", "-o", "%T"]).stdout, "RUNNING\n");
+}
+
+#[test]
 fn a_request_that_its_client_gave_up_arrives_later() {
     let bench = Bench::new();
     let later = Action::ArriveLater(Duration::from_secs(60));
