@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(settle(), 62);
         leases.note_site(Some(&other), &Configuration::default());
         assert_eq!(settle(), 62, "what it did not tell changes nothing");
-        std::fs::write(leases.site_file(Some(&other)), "{").unwrap();
+        files::write_whole(&leases.site_file(Some(&other)), b"{", 0o600).unwrap();
         assert_eq!(settle(), 12);
 
         leases.note_site(None, &told(60));
