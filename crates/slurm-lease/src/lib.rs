@@ -18,6 +18,8 @@ mod lease;
 pub mod parse;
 mod record;
 mod resources;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 
 pub use command::{
     Answer, CANCEL_LIMIT, Command, Exit, PASSED_THROUGH, PASSED_TO_SBATCH, PINNED, Program,
