@@ -141,17 +141,78 @@ const LETTERS_WITH_VALUE: &str = "AaBbCcDdeFGiJLMmNnopqStwx";
 /// Letters of sbatch that take none.
 const LETTERS_ALONE: &str = "HhIkOQsuVvWX";
 
-/// Long options of sbatch that stand alone: after any other, the next word is its value.
-const ALONE: [&str; 9] = [
-    "contiguous",
-    "exclusive",
-    "no-kill",
+/// Long options of sbatch (20.11 to 26.05) whose value may be the next word. After any other, one
+/// with an optional value such as `--nice` included, sbatch takes the next word for its script;
+/// so it does after an abbreviation of an option that stands alone.
+const TAKES_VALUE: [&str; 68] = [
+    "account",
+    "acctg-freq",
+    "bb",
+    "bbf",
+    "begin",
+    "constraint",
+    "container",
+    "container-id",
+    "core-spec",
+    "cores-per-socket",
+    "cpu-freq",
+    "cpus-per-gpu",
+    "cpus-per-task",
+    "deadline",
+    "delay-boot",
+    "dependency",
+    "distribution",
+    "exclude",
+    "extra",
+    "extra-node-info",
+    "gpu-bind",
+    "gpu-freq",
+    "gpus",
+    "gpus-per-node",
+    "gpus-per-socket",
+    "gpus-per-task",
+    "gres",
+    "gres-flags",
+    "hint",
+    "kill-on-invalid-dep",
+    "licenses",
+    "mail-type",
+    "mail-user",
+    "mcs-label",
+    "mem",
+    "mem-bind",
+    "mem-per-cpu",
+    "mem-per-gpu",
+    "mincpus",
+    "network",
     "nodefile",
-    "overcommit",
-    "oversubscribe",
-    "reboot",
-    "spread-job",
-    "use-min-nodes",
+    "nodelist",
+    "nodes",
+    "ntasks",
+    "ntasks-per-core",
+    "ntasks-per-gpu",
+    "ntasks-per-node",
+    "ntasks-per-socket",
+    "partition",
+    "power",
+    "prefer",
+    "priority",
+    "profile",
+    "qos",
+    "reservation",
+    "segment",
+    "signal",
+    "sockets-per-node",
+    "switches",
+    "tasks-per-node",
+    "thread-spec",
+    "threads-per-core",
+    "time",
+    "time-min",
+    "tmp",
+    "tres-bind",
+    "tres-per-task",
+    "wckey",
 ];
 
 impl Resources {
@@ -278,23 +339,29 @@ fn is_time(text: &str) -> bool {
 }
 
 /// Passes on only what asks for resources or policy. A word that is neither an option nor the
-/// value of one would be taken for the batch script.
+/// value of one would be taken for the batch script; an option without its value would take our
+/// next option for it.
 fn check_extra(extra: &[String]) -> Result<(), ResourceError> {
-    let mut takes_value = false;
+    let without_value =
+        |option: &String| refused(option, "its value is missing; it is written --option=value");
+    let mut valueless = None;
     for word in extra {
         if word.is_empty() || word.contains('\0') || word.len() > 4096 {
             return Err(refused(word, "it is empty, too long or holds a NUL"));
         }
-        if std::mem::take(&mut takes_value) && !word.starts_with('-') {
-            continue;
+        match valueless.take() {
+            Some(option) if word.starts_with('-') => return Err(without_value(option)),
+            Some(_) => continue,
+            None => {}
         }
-        takes_value = match word.strip_prefix("--") {
+        let takes_value = match word.strip_prefix("--") {
             Some("") => return Err(refused(word, "it ends the options")),
             Some(long) => check_long(word, long)?,
             None => check_letters(word)?,
         };
+        valueless = takes_value.then_some(word);
     }
-    Ok(())
+    valueless.map_or(Ok(()), |option| Err(without_value(option)))
 }
 
 fn refused(option: &str, why: &'static str) -> ResourceError {
@@ -313,13 +380,16 @@ fn check_long(word: &str, long: &str) -> Result<bool, ResourceError> {
         .find(|(refused, _, _)| refused.starts_with(name));
     match refusal {
         Some((_, _, why)) => Err(refused(word, why)),
-        None => Ok(value.is_none() && !ALONE.contains(&name)),
+        None => Ok(value.is_none() && TAKES_VALUE.contains(&name)),
     }
 }
 
 fn check_letters(word: &str) -> Result<bool, ResourceError> {
     let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty()) else {
-        return Err(refused(word, "it would be taken for the batch script"));
+        return Err(refused(
+            word,
+            "sbatch would take it for the script; a value is written --option=value",
+        ));
     };
     let mut rest = letters.chars();
     while let Some(letter) = rest.next() {
@@ -434,6 +504,15 @@ mod tests {
             &["-W"],
             &["--requeue"],
             &["--z", "x", "y"],
+            &["--nice", "script.sh"],
+            &["--propagate", "script.sh"],
+            &["--no-kill", "script.sh"],
+            &["--overcom", "script.sh"],
+            &["--stepmgr", "script.sh"],
+            &["--mail-user", "--mail-user", "script.sh"],
+            &["-w", "-n", "script.sh"],
+            &["--mail-user"],
+            &["-w"],
         ] {
             assert!(extra(words).is_err(), "{words:?}");
         }
