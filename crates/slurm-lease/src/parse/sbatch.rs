@@ -125,7 +125,8 @@ const NOT_ENCODED: &str = "Munge encode failed";
 /// Reads sbatch's answer.
 ///
 /// Accepted is the line `17` or `17;cluster` on stdout with exit status 0; lines that a site's
-/// wrapper or plugin prints around it are passed over. Refused is an exit status of 1 and up with
+/// wrapper or plugin prints around it are passed over. A line without its line break may be the
+/// beginning of another number. Refused is an exit status of 1 and up with
 /// no such line and known words: `sbatch: error: Batch job submission failed: Invalid partition
 /// name specified`.
 pub fn parse(answer: &Answer) -> Submitted {
@@ -145,7 +146,9 @@ pub fn parse(answer: &Answer) -> Submitted {
 /// The one line that is a job and nothing else. Two different ones are none.
 fn job_line(stdout: &[u8]) -> Option<JobRef> {
     let text = String::from_utf8_lossy(stdout);
-    let mut jobs = text.lines().filter_map(|line| line.trim().parse().ok());
+    let whole = |line: &&str| line.ends_with('\n');
+    let lines = text.split_inclusive('\n').filter(whole);
+    let mut jobs = lines.filter_map(|line| line.trim().parse().ok());
     let first = jobs.next()?;
     jobs.all(|other| other == first).then_some(first)
 }
@@ -204,7 +207,9 @@ mod tests {
             "Submitted batch job 17\n",
             "17\n18\n",
             "17 18\n",
-            "\u{0}17",
+            "\u{0}17\n",
+            "17",
+            "17;be",
         ] {
             assert!(is_unclear(&answer(0, stdout, "")), "{stdout:?}");
         }
