@@ -65,6 +65,10 @@ pub fn parse(answer: &Answer, mark: &Mark) -> Accounting {
     if answer.exit != Exit::Status(0) {
         return Accounting::Unavailable(unavailable(answer));
     }
+    let tail = answer.stdout.split(|&byte| byte == b'\n').next_back();
+    if let Some(cut_short) = tail.filter(|tail| !tail.is_empty()) {
+        return Accounting::Unavailable(Unavailable::unreadable(cut_short));
+    }
     let mut rows = Vec::new();
     for line in answer.stdout.split(|&byte| byte == b'\n') {
         let fields = text::split(line, mark.as_str());
@@ -99,4 +103,35 @@ fn row(fields: &[&[u8]]) -> Option<AccountingRow> {
         name: word(8),
         comment: word(9),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_cut_short_is_none() {
+        let mark = Mark::from_bits(0);
+        let fields = [
+            "4", "FAILED", "1", "2", "3", "37:0", "1001", "n2", "t", "ab",
+        ];
+        let row = fields.join(mark.as_str()) + "\n";
+        let read = |stdout: &str| {
+            let answer = Answer {
+                exit: Exit::Status(0),
+                stdout: stdout.into(),
+                stderr: Vec::new(),
+            };
+            parse(&answer, &mark)
+        };
+        assert!(matches!(read(&row), Accounting::Rows(rows) if rows.len() == 1));
+        // Within a line; in the last field; in the first, which is no banner.
+        for cut in [row.len() - 20, row.len() - 2, row.len() + 1] {
+            let stdout = &row.repeat(2)[..cut];
+            assert!(
+                matches!(read(stdout), Accounting::Unavailable(_)),
+                "{stdout:?}"
+            );
+        }
+    }
 }
