@@ -5,5 +5,15 @@ mod evidence;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+mod journals;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
+mod queues;
+#[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "recordings are files")]
 mod recording;
+#[cfg(test)]
+mod replies;
+#[cfg(test)]
+mod wreck;

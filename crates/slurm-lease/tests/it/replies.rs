@@ -1,0 +1,92 @@
+//! What sbatch, scancel and scontrol reply.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use slurm_lease::parse::sbatch::Submitted;
+use slurm_lease::parse::scancel::Cancelled;
+use slurm_lease::parse::{sbatch, scancel, scontrol};
+use slurm_lease::{Exit, JobRef, strategies};
+
+use crate::wreck::{exit, odd_answer};
+
+proptest! {
+    #[test]
+    fn what_sbatch_prints_is_read_back(transcript in strategies::sbatch()) {
+        prop_assert_eq!(sbatch::parse(&transcript.answer), transcript.expected);
+    }
+
+    #[test]
+    fn what_scancel_prints_is_read_back(transcript in strategies::scancel()) {
+        prop_assert_eq!(scancel::parse(&transcript.answer), transcript.expected);
+    }
+
+    #[test]
+    fn what_scontrol_prints_is_read_back(transcript in strategies::scontrol()) {
+        prop_assert_eq!(scontrol::parse(&transcript.answer), transcript.expected);
+    }
+
+    #[test]
+    fn an_odd_answer_of_sbatch_is_survived(answer in odd_answer("sbatch")) {
+        match sbatch::parse(&answer) {
+            Submitted::Accepted(job) => {
+                let stdout = String::from_utf8_lossy(&answer.stdout);
+                prop_assert_eq!(&answer.exit, &Exit::Status(0));
+                let lines = stdout.lines().filter_map(|line| line.trim().parse::<JobRef>().ok());
+                prop_assert_eq!(lines.collect::<std::collections::HashSet<_>>(), [job].into());
+            }
+            Submitted::Refused(_) => {
+                let may_be = matches!(answer.exit, Exit::Status(1..) | Exit::NotStarted(_));
+                prop_assert!(may_be, "{:?}", answer.exit);
+            }
+            Submitted::Unclear(why) => prop_assert!(why.said.len() < 700),
+        }
+    }
+
+    /// A submission that was accepted is never taken for refused, or for another job's.
+    #[test]
+    fn an_sbatch_that_was_accepted_stays_so_in_pieces(
+        transcript in strategies::sbatch(), cut in any::<Index>(), exit in exit()
+    ) {
+        let Submitted::Accepted(job) = &transcript.expected else { return Ok(()) };
+        let mut answer = transcript.answer.clone();
+        answer.stdout.truncate(cut.index(answer.stdout.len() + 1));
+        match sbatch::parse(&answer) {
+            Submitted::Accepted(read) => prop_assert_eq!(&read, job),
+            Submitted::Unclear(_) => {}
+            Submitted::Refused(why) => prop_assert!(false, "{why:?}"),
+        }
+        answer.exit = exit;
+        let refused = matches!(sbatch::parse(&answer), Submitted::Refused(_));
+        prop_assert!(!refused || matches!(answer.exit, Exit::NotStarted(_)));
+    }
+
+    /// Only the controller's own words say that a number is unknown, and only in a whole answer.
+    #[test]
+    fn an_odd_answer_of_scancel_is_survived(answer in odd_answer("scancel")) {
+        let ended = matches!(answer.exit, Exit::Status(_));
+        let said = |words: &[u8]| answer.stderr.windows(words.len()).any(|part| part == words);
+        match scancel::parse(&answer) {
+            Cancelled::Taken => prop_assert!(answer.exit == Exit::Status(0)),
+            Cancelled::UnknownId => prop_assert!(ended && said(b"Invalid job id specified")),
+            Cancelled::AlreadyEnding => prop_assert!(ended && said(b"already completing")),
+            Cancelled::Denied => prop_assert!(ended && said(b"Access/permission denied")),
+            Cancelled::Unclear(why) => prop_assert!(why.said.len() < 700),
+        }
+    }
+
+    #[test]
+    fn a_scancel_that_is_cut_short_makes_no_number_unknown(
+        transcript in strategies::scancel(), cut in any::<Index>()
+    ) {
+        let mut answer = transcript.answer.clone();
+        answer.stderr.truncate(cut.index(answer.stderr.len() + 1));
+        let unknown = scancel::parse(&answer) == Cancelled::UnknownId;
+        prop_assert!(!unknown || transcript.expected == Cancelled::UnknownId);
+    }
+
+    #[test]
+    fn an_odd_answer_of_scontrol_is_survived(answer in odd_answer("scontrol")) {
+        let usable = scontrol::parse(&answer).is_ok();
+        prop_assert_eq!(usable, answer.exit == Exit::Status(0));
+    }
+}
