@@ -31,7 +31,8 @@ proptest! {
             Submitted::Accepted(job) => {
                 let stdout = String::from_utf8_lossy(&answer.stdout);
                 prop_assert_eq!(&answer.exit, &Exit::Status(0));
-                let lines = stdout.lines().filter_map(|line| line.trim().parse::<JobRef>().ok());
+                let whole = stdout.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+                let lines = whole.filter_map(|line| line.trim().parse::<JobRef>().ok());
                 prop_assert_eq!(lines.collect::<std::collections::HashSet<_>>(), [job].into());
             }
             Submitted::Refused(_) => {
