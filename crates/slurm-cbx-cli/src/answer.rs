@@ -105,6 +105,21 @@ impl Answer {
         }
     }
 
+    /// Why the operation failed, if it did.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// What the person reads of one that succeeded.
+    pub(crate) fn said(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// The rows of a list.
+    pub(crate) fn rows(&self) -> Option<&[Lease]> {
+        self.leases.as_deref()
+    }
+
     /// The answer in one line.
     pub(crate) fn to_line(&self) -> String {
         let json = serde_json::to_string(self);

@@ -6,6 +6,7 @@
 mod answer;
 mod config;
 mod operations;
+mod people;
 mod progress;
 mod protocol;
 mod proxy;
@@ -56,6 +57,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    People(people::Command),
     /// Watches an acquire and ends what it leaves unclaimed. Started by slurm-cbx itself.
     #[command(hide = true)]
     Keep {
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match &arguments.command {
         None => protocol::serve(&arguments),
+        Some(Command::People(command)) => people::run(&arguments, command),
         Some(Command::Keep { lease, grace }) => {
             let kept = arguments
                 .leases()
