@@ -16,6 +16,7 @@ use crate::record::{Entry, Event, Journal, Opened, ReleaseCause};
 
 mod attempt;
 mod hear;
+mod illegal;
 mod known;
 mod pace;
 mod policy;
@@ -24,8 +25,8 @@ mod state;
 use pace::Pace;
 use state::State;
 
+pub use illegal::IllegalEvent;
 pub use policy::{Policy, Step, Submitter};
-pub use state::IllegalEvent;
 
 /// How long an identification permits a command, in seconds.
 const FRESH: SignedDuration = SignedDuration::from_secs(5);

@@ -7,6 +7,7 @@
 //! None of this reads a clock, a file or the environment, or starts a process: that is what the
 //! `driver` feature adds, and what a program of your own can do instead.
 
+mod answer;
 mod command;
 #[cfg(feature = "driver")]
 pub mod driver;
@@ -21,10 +22,11 @@ mod resources;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 
+pub use answer::{Answer, Exit};
 pub use command::{
-    Answer, CANCEL_LIMIT, Command, Exit, PASSED_THROUGH, PASSED_TO_SBATCH, PINNED, Program,
-    QUERY_LIMIT, QueueQuery, SUBMIT_LIMIT, Submission, accounting, cancel, configuration,
-    forbid_requeue, version,
+    CANCEL_LIMIT, Command, PASSED_THROUGH, PASSED_TO_SBATCH, PINNED, Program, QUERY_LIMIT,
+    QueueQuery, SUBMIT_LIMIT, Submission, accounting, cancel, configuration, forbid_requeue,
+    version,
 };
 pub use endpoint::{
     Endpoint, EndpointError, StopMarker, is_host_name, is_plain_path, is_user_name,

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Answer, Exit};
+use crate::answer::{Answer, Exit};
 
 pub mod sacct;
 pub mod sbatch;

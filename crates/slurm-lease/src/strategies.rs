@@ -33,7 +33,7 @@ pub use queue::{queue_row, queue_rows, render_queue, squeue};
 pub use replies::{sbatch, scancel, scontrol};
 pub use runner::{endpoint, stop_marker};
 
-use crate::command::{Answer, Exit};
+use crate::answer::{Answer, Exit};
 use crate::id::Mark;
 
 /// An answer of one of Slurm's commands, and what it must be read as.

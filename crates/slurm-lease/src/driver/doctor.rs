@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::command::{Exit, Submission};
+use crate::answer::Exit;
+use crate::command::Submission;
 use crate::driver::Leases;
 use crate::driver::clock::Deadline;
 use crate::driver::order::{BUNDLED, Order, Runner};

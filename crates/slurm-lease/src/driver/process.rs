@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::command::{Answer, Command, Exit, PASSED_THROUGH, PINNED, Program};
+use crate::answer::{Answer, Exit};
+use crate::command::{Command, PASSED_THROUGH, PINNED, Program};
 use crate::driver::crash::crash_point;
 
 /// The most of a command's stdout that is kept. 10,000 jobs take about 3 MiB.

@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::command::{self, Answer, Command, Exit, Program, QueueQuery, Submission};
+use crate::answer::{Answer, Exit};
+use crate::command::{self, Command, Program, QueueQuery, Submission};
 use crate::driver::clock::{now, pause};
 use crate::driver::files::{self, Lock};
 use crate::driver::process::Programs;

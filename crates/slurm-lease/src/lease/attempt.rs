@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::state::{IllegalEvent, illegal};
+use super::illegal::{IllegalEvent, illegal};
 use crate::endpoint::{Endpoint, StopMarker};
 use crate::evidence::{Allocation, Claim, Evidence, Observation, Sighting};
 use crate::id::{JobRef, Nonce, Tag};

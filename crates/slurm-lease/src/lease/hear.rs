@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::state::IllegalEvent;
+use super::illegal::IllegalEvent;
 use super::{Lease, Submitter};
 use crate::endpoint::{Endpoint, EndpointError, StopMarker};
 use crate::evidence::{

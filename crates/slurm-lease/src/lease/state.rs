@@ -2,25 +2,12 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use thiserror::Error;
-
 use super::attempt::{Attempt, Stage};
+use super::illegal::{IllegalEvent, illegal};
 use crate::evidence::{Evidence, NeverSubmitted, Over};
 use crate::id::Nonce;
 use crate::record::{Entry, Event, Opened, ReleaseCause};
-
-/// An event that can't have happened to a lease in this state.
-#[derive(Debug, Error)]
-#[error("{event} does not apply: {why}")]
-pub struct IllegalEvent {
-    event: &'static str,
-    why: &'static str,
-}
-
-pub(super) fn illegal(event: &'static str, why: &'static str) -> IllegalEvent {
-    IllegalEvent { event, why }
-}
+use jiff::Timestamp;
 
 /// Everything about a lease that is replayed from its journal.
 #[derive(Clone, Debug, Hash)]

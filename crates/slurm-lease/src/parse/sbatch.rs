@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Answer, Exit};
+use crate::answer::{Answer, Exit};
 use crate::id::JobRef;
 use crate::parse::{Unavailable, text, unavailable};
 

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Answer, Exit};
+use crate::answer::{Answer, Exit};
 use crate::parse::{Unavailable, unavailable};
 
 /// What became of one scancel.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::command::{Answer, Exit};
+use crate::answer::{Answer, Exit};
 use crate::parse::{Unavailable, unavailable};
 
 /// The controller's settings, as far as it told them.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::command::{Answer, Exit};
+use crate::answer::{Answer, Exit};
 use crate::id::{JobId, Mark, Uid};
 use crate::job_state::JobState;
 use crate::parse::{Unavailable, text, unavailable};

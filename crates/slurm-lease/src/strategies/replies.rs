@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::names::{banner, cluster_name, job_id, job_ref};
 use super::{Transcript, answer};
-use crate::command::Answer;
+use crate::answer::Answer;
 use crate::id::Mark;
 use crate::parse::sbatch::{Refusal, Submitted};
 use crate::parse::scancel::Cancelled;
