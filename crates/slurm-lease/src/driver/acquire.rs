@@ -373,8 +373,7 @@ impl Acquiring<'_> {
     fn over(self) -> AcquireError {
         let lease = &self.drive.held.lease;
         let refusal = lease.refusal().map(str::to_owned);
-        let unclear = lease.unanswered().and_then(|(_, said)| said);
-        let unclear = unclear.map(ToString::to_string);
+        let unclear = lease.unclear().map(ToString::to_string);
         let ended = Ended::of(lease, self.drive.held.dir());
         let id = self.order.lease.clone();
         self.discard();

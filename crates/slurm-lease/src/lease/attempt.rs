@@ -27,7 +27,7 @@ pub(super) enum Stage {
     /// sbatch is running, or its answer is lost or says nothing.
     Unanswered { said: Option<Unavailable> },
     /// Its answer is lost, and it was searched for long enough: nothing came of it.
-    NotFound,
+    NotFound { said: Option<Unavailable> },
     /// There never was a job.
     Refused(Refusal),
     /// There is or was a job.
@@ -50,7 +50,7 @@ impl Attempt {
     pub(super) fn evidence(&self) -> Option<&Evidence> {
         match &self.stage {
             Stage::Job(evidence) => Some(evidence),
-            Stage::Unanswered { .. } | Stage::NotFound | Stage::Refused(_) => None,
+            Stage::Unanswered { .. } | Stage::NotFound { .. } | Stage::Refused(_) => None,
         }
     }
 
@@ -85,14 +85,14 @@ impl Attempt {
     pub(super) fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), IllegalEvent> {
         match event {
             Event::SubmissionAnswered { nonce, outcome } => self.answer(at, nonce, outcome),
-            Event::NotFound { nonce } => {
-                if !matches!(self.stage, Stage::Unanswered { .. }) || self.claim.tag.nonce != *nonce
-                {
-                    return Err(illegal(event.name(), "no such submission is unanswered"));
+            Event::NotFound { nonce } => match &mut self.stage {
+                Stage::Unanswered { said } if self.claim.tag.nonce == *nonce => {
+                    let said = said.take();
+                    self.stage = Stage::NotFound { said };
+                    Ok(())
                 }
-                self.stage = Stage::NotFound;
-                Ok(())
-            }
+                _ => Err(illegal(event.name(), "no such submission is unanswered")),
+            },
             Event::Observed { of, observation } => {
                 self.check(of, event)?;
                 self.observe(at, observation);
@@ -150,10 +150,10 @@ impl Attempt {
         }
         match (&mut self.stage, outcome) {
             (Stage::Unanswered { said }, Submitted::Unclear(why)) => *said = Some(why.clone()),
-            (Stage::Unanswered { .. } | Stage::NotFound, Submitted::Refused(refusal)) => {
+            (Stage::Unanswered { .. } | Stage::NotFound { .. }, Submitted::Refused(refusal)) => {
                 self.stage = Stage::Refused(refusal.clone());
             }
-            (Stage::Unanswered { .. } | Stage::NotFound, Submitted::Accepted(job)) => {
+            (Stage::Unanswered { .. } | Stage::NotFound { .. }, Submitted::Accepted(job)) => {
                 self.claim.tag.nonce = nonce.clone();
                 self.claim.any_nonce = false;
                 self.stage = self.job(job, at);
@@ -167,7 +167,7 @@ impl Attempt {
                 self.stage = self.job(job, at);
             }
             // Somebody else has found the job before sbatch's answer was written down.
-            (Stage::Job(_) | Stage::Refused(_) | Stage::NotFound, _) => {}
+            (Stage::Job(_) | Stage::Refused(_) | Stage::NotFound { .. }, _) => {}
         }
         Ok(())
     }

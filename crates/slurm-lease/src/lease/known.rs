@@ -86,7 +86,15 @@ impl Lease {
     pub fn refusal(&self) -> Option<&str> {
         match &self.state.attempt.as_ref()?.stage {
             Stage::Refused(refusal) => Some(&refusal.said),
-            Stage::Unanswered { .. } | Stage::NotFound | Stage::Job(_) => None,
+            Stage::Unanswered { .. } | Stage::NotFound { .. } | Stage::Job(_) => None,
+        }
+    }
+
+    /// What sbatch said of a submission that no job came of, where that was no answer.
+    pub fn unclear(&self) -> Option<&Unavailable> {
+        match &self.state.attempt.as_ref()?.stage {
+            Stage::NotFound { said } => said.as_ref(),
+            Stage::Refused(_) | Stage::Unanswered { .. } | Stage::Job(_) => None,
         }
     }
 
@@ -95,7 +103,7 @@ impl Lease {
         let attempt = self.state.attempt.as_ref()?;
         match &attempt.stage {
             Stage::Unanswered { said } => Some((attempt.claim.intended, said.as_ref())),
-            Stage::Refused(_) | Stage::NotFound | Stage::Job(_) => None,
+            Stage::Refused(_) | Stage::NotFound { .. } | Stage::Job(_) => None,
         }
     }
 

@@ -123,7 +123,7 @@ impl State {
         let claim = &attempt.claim;
         match &attempt.stage {
             Stage::Unanswered { .. } => None,
-            Stage::NotFound => Some(Over::NeverSubmitted(NeverSubmitted::not_found(claim))),
+            Stage::NotFound { .. } => Some(Over::NeverSubmitted(NeverSubmitted::not_found(claim))),
             Stage::Refused(_) => Some(Over::NeverSubmitted(NeverSubmitted::refused(claim))),
             Stage::Job(evidence) => evidence.gone(claim, settle).map(Over::JobGone),
         }
