@@ -5,13 +5,13 @@ use std::io;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Exit};
 use crate::command::{self, Command, Program, QueueQuery, Submission};
-use crate::driver::clock::{now, pause};
+use crate::driver::clock::{Deadline, now, pause};
 use crate::driver::files::{self, Lock};
 use crate::driver::process::Programs;
 use crate::driver::store::Store;
@@ -26,6 +26,9 @@ use crate::parse::{Unavailable, sacct, sbatch, scancel, scontrol, squeue};
 
 /// How often to look whether another process has finished asking.
 const TICK: Duration = Duration::from_millis(5);
+
+/// The least that a command is given that was waited to be asked for.
+const LEAST: Duration = Duration::from_millis(500);
 
 /// Slurm's commands, as one user runs them.
 #[derive(Clone, Debug)]
@@ -134,7 +137,8 @@ impl Slurm {
     }
 
     /// The queue of the user, not older than `not_before`. Whoever needs a newer picture than
-    /// there is asks for it, once, while the others wait for what comes back.
+    /// there is asks for it, once, while the others wait for what comes back: half of their time
+    /// at most, so that one that is stuck does not cost them all of it.
     pub(crate) fn snapshot(
         &self,
         cluster: Option<&ClusterName>,
@@ -144,22 +148,29 @@ impl Slurm {
         let name = cluster.map_or("local", ClusterName::as_str);
         let file = self.queue_dir.join(format!("{name}.squeue"));
         let lock = self.queue_dir.join(format!("{name}.lock"));
-        let started = now();
-        let deadline = started + SignedDuration::try_from(limit).unwrap_or(SignedDuration::ZERO);
+        let deadline = Deadline::after(limit);
+        let patience = Deadline::after(limit / 2);
+        let left = || deadline.left().max(LEAST);
+        let shared = || {
+            let recent = |shared: &Snapshot| shared.at >= not_before && shared.at <= now();
+            Shared::read(&file).filter(recent)
+        };
         loop {
-            if let Some(shared) = Shared::read(&file)
-                && shared.at >= not_before
-                && shared.at <= now()
-            {
-                return shared;
+            if let Some(snapshot) = shared() {
+                return snapshot;
             }
             match Lock::try_take(&lock, FlockOperation::NonBlockingLockExclusive) {
-                Ok(None) if now() < deadline => pause(TICK),
-                Ok(Some(_held)) => {
-                    return self.ask(cluster, limit, &file);
-                }
+                Ok(None) if !patience.has_passed() => pause(TICK),
+                Ok(Some(_held)) => return self.ask(cluster, left(), &file),
                 // Where nothing can be shared, or the holder is stuck, everybody asks alone.
-                Ok(None) | Err(_) => return self.ask(cluster, limit, &file),
+                Ok(None) | Err(_) => {
+                    let own = self.ask(cluster, left(), &file);
+                    return match own.queue {
+                        // The holder may have been answered all the same.
+                        Queue::Unavailable(_) => shared().unwrap_or(own),
+                        Queue::Rows(_) | Queue::InvalidJobId => own,
+                    };
+                }
             }
         }
     }
