@@ -76,6 +76,8 @@ pub struct Lease {
     seen_at: Option<Timestamp>,
     unknown: Option<(Timestamp, Unavailable)>,
     pace: Pace,
+    /// The latest run that an endpoint was published for, as far as that made us look at the job.
+    announced: u32,
     accounting_due: bool,
     requeue_forbidden: bool,
     cancelled_at: Option<Timestamp>,
@@ -153,6 +155,7 @@ impl Lease {
             seen_at: None,
             unknown: None,
             pace: Pace::default(),
+            announced: 0,
             accounting_due: false,
             requeue_forbidden: false,
             cancelled_at: None,

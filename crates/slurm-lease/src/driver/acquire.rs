@@ -31,6 +31,10 @@ const PREDECESSOR_LIMIT: Duration = Duration::from_secs(20);
 /// How long a controller that can't be asked is waited for before anything is submitted.
 const SCOUT_LIMIT: Duration = Duration::from_secs(25);
 
+/// How long an acquire whose time is over may go on with what it is about, such as a look for the
+/// job of a submission that was just answered.
+const OVERTIME: Duration = Duration::from_secs(10);
+
 /// A lease that did not become ready.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -258,9 +262,15 @@ impl Acquiring<'_> {
         let dir = self.drive.held.dir().clone();
         let files = Files::in_dir(dir.path());
         let submit = move |tag| order.submission(store, &dir, tag);
+        let mut overtime: Option<Deadline> = None;
         loop {
             if self.watch.interruption().is_some() {
                 return Err(Halt::Interrupted);
+            }
+            let late = self.drive.deadline.has_passed();
+            let end = late.then(|| *overtime.get_or_insert_with(|| Deadline::after(OVERTIME)));
+            if end.is_some_and(Deadline::has_passed) {
+                return Err(Halt::TimedOut);
             }
             self.drive.read_runner_files();
             let step = self.drive.step(Some(&submit));

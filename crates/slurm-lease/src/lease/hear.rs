@@ -280,7 +280,9 @@ impl Lease {
             return Ok(());
         }
         let restarts = self.sighting().map_or(0, |seen| seen.restarts);
-        let newer = endpoint.restart_count > restarts;
+        // Once: the scheduler may not show that run for a while, or ever.
+        let newer = endpoint.restart_count > restarts.max(self.announced);
+        self.announced = self.announced.max(endpoint.restart_count);
         let of_run = endpoint.job_id.is_none() || endpoint.restart_count == restarts;
         let of = self.allocation().filter(|_| of_run);
         let learnt =
