@@ -13,6 +13,16 @@ mod client;
 mod cluster;
 mod truth;
 
+mod fake_cancel;
+#[cfg(feature = "crash-points")]
+mod fake_crash;
+mod fake_endpoint;
+mod fake_environment;
+mod fake_reading;
+mod fake_site;
+mod fake_submission;
+mod fake_time;
+
 mod live_clusters;
 mod live_disk;
 mod live_environment;

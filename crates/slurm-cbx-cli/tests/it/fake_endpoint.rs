@@ -1,0 +1,186 @@
+//! An endpoint belongs to a job, a run and a submission, and somebody must serve it.
+
+use std::fs;
+use std::time::Duration;
+
+use fake_slurm::{Base, Program, SubmitPlugin};
+use serde_json::json;
+
+use crate::client::warmup;
+use crate::fake_site::{Site, each, endpoint, publishing};
+use crate::truth::{seconds, until};
+
+/// How a job can end.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Cancelled,
+    TimedOut,
+    NodeFailed,
+    Purged,
+}
+
+#[test]
+fn an_endpoint_of_a_run_that_is_over_is_never_handed_out() {
+    let all = [End::Cancelled, End::TimedOut, End::NodeFailed, End::Purged];
+    each(&all, |end| {
+        let site = Site::queueing();
+        let identity = site.identity();
+        let first = site.warmup_modelled(&identity);
+        let published = fs::read(site.lease_file(&identity, "endpoint.json")).unwrap();
+        let words = match end {
+            End::Cancelled => {
+                site.cancel(1);
+                "ended: CANCELLED"
+            }
+            End::TimedOut => {
+                site.cluster.advance(Duration::from_secs(601)).unwrap();
+                "ended: TIMEOUT"
+            }
+            End::NodeFailed => {
+                site.cluster.fail_node("n1").unwrap();
+                "ended: NODE_FAIL"
+            }
+            End::Purged => {
+                site.cancel(1);
+                site.cluster.advance(Duration::from_secs(500)).unwrap();
+                "Slurm"
+            }
+        };
+        site.forget_queue();
+        let error = site.resolve_says(&identity, words);
+        assert!(!error.contains("is queued"), "{error}");
+
+        // The next job of the lease waits, and what the last one published turns up again.
+        let mut running = site.begin(&warmup(&identity, &json!({})));
+        until(seconds(20), "the next job", || {
+            !site.live(&identity).is_empty()
+        });
+        fs::write(site.lease_file(&identity, "endpoint.json"), &published).unwrap();
+        let error = site.resolve_says(&identity, "is queued");
+        assert!(error.contains("PENDING"), "{error}");
+        let live = site.live(&identity);
+        site.cluster.start(live[0].id).unwrap();
+        until(seconds(10), "the run to be seen", || {
+            site.forget_queue();
+            let row = site.listed(&identity).expect("a row");
+            row["labels"]["slurmState"] == "RUNNING"
+        });
+        site.resolve(&identity).error();
+        assert!(running.is_going_on(), "it was handed out");
+        site.publish_as(&identity, &live[0]);
+        let second = running.finish(seconds(30)).lease();
+        assert_ne!(first["cloudId"], second["cloudId"]);
+        site.release(&identity).done();
+        site.assert_nothing_left();
+    });
+}
+
+/// What is wrong with an endpoint.
+#[derive(Clone, Copy, Debug)]
+enum Wrong {
+    Job,
+    Run,
+    Nonce,
+    Torn,
+    Link,
+}
+
+#[test]
+fn an_endpoint_that_is_not_of_this_run_is_not_handed_out() {
+    let all = [
+        Wrong::Job,
+        Wrong::Run,
+        Wrong::Nonce,
+        Wrong::Torn,
+        Wrong::Link,
+    ];
+    each(&all, |wrong| {
+        let site = Site::modelled();
+        let identity = site.identity();
+        let running = site.begin(&warmup(&identity, &json!({"acquireTimeoutSeconds": 3})));
+        site.wait_for_job(&identity);
+        let mut job = site.jobs(&identity)[0].clone();
+        match wrong {
+            Wrong::Job => job.id += 1,
+            Wrong::Run => job.restarts += 1,
+            Wrong::Nonce => {
+                for variable in &mut job.request.environment {
+                    if variable.starts_with("CBX_NONCE=") {
+                        *variable = "CBX_NONCE=00000000deadbeef".to_owned();
+                    }
+                }
+            }
+            Wrong::Torn | Wrong::Link => {}
+        }
+        let path = site.lease_file(&identity, "endpoint.json");
+        let text = endpoint(&job);
+        match wrong {
+            Wrong::Torn => fs::write(&path, &text[..text.len() / 2]).unwrap(),
+            Wrong::Link => {
+                let elsewhere = site.root().join("endpoint");
+                fs::write(&elsewhere, text).unwrap();
+                std::os::unix::fs::symlink(elsewhere, &path).unwrap();
+            }
+            Wrong::Job | Wrong::Run | Wrong::Nonce => fs::write(&path, text).unwrap(),
+        }
+        let error = running.finish(seconds(30)).error();
+        assert!(error.contains("not ready after 3 s"), "{error}");
+        let questions = site.cluster.calls_of(Program::Squeue).unwrap().len();
+        assert!(questions < 20, "{questions} questions in 3 s");
+        site.resolve(&identity).error();
+        site.release(&identity).done();
+        site.assert_nothing_left();
+    });
+}
+
+#[test]
+fn an_endpoint_that_nobody_serves_is_not_handed_out() {
+    let site = Site::new();
+    let identity = site.identity();
+    // Nothing listens on port 9 of a host without a discard service.
+    let runner = site.runner(&format!("{}exec sleep 600\n", publishing(9)));
+    let config = json!({"runnerScript": runner, "acquireTimeoutSeconds": 3});
+    let error = site.acquire(&identity, &config).within(seconds(30)).error();
+    assert!(error.contains("not ready after 3 s"), "{error}");
+    site.assert_nothing_left();
+}
+
+#[test]
+fn a_runner_that_published_and_died_is_reported() {
+    let site = Site::new();
+    let identity = site.identity();
+    let runner = site.runner(&format!(
+        "{}echo 'the licence server hung up'\nexit 41\n",
+        publishing(9)
+    ));
+    let config = json!({"runnerScript": runner});
+    let error = site.acquire(&identity, &config).within(seconds(30)).error();
+    assert!(
+        error.contains("exit code 41") && error.contains("  the licence server hung up"),
+        "{error}"
+    );
+    site.assert_nothing_left();
+}
+
+#[test]
+fn a_lease_that_waits_says_why() {
+    let site = Site::queueing();
+    let identity = site.identity();
+    let plugin = SubmitPlugin {
+        hold: true,
+        ..SubmitPlugin::default()
+    };
+    site.cluster.plugin(plugin).unwrap();
+    let mut running = site.begin(&warmup(&identity, &json!({})));
+    let id = site.wait_for_job(&identity);
+    let error = site.resolve_says(&identity, "is queued");
+    assert!(error.contains("PENDING (JobHeld"), "{error}");
+    site.cluster.start(id).unwrap();
+    site.resolve_says(&identity, "is not ready");
+    site.cluster.force_state(id, Base::Running, &[]).unwrap();
+    site.publish(&identity);
+    until(seconds(20), "the answer", || !running.is_going_on());
+    site.resolve(&identity).lease();
+    site.release(&identity).done();
+    site.assert_nothing_left();
+}

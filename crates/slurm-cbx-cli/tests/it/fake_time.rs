@@ -1,0 +1,111 @@
+//! Whatever hangs, every answer comes in time.
+
+use std::thread;
+use std::time::Duration;
+
+use fake_slurm::{Action, Controller, Fault, Program};
+use serde_json::json;
+
+use crate::client::{list, text};
+use crate::fake_site::{Site, each};
+use crate::truth::seconds;
+
+/// What hangs, or is so slow that it might as well.
+fn faults() -> Vec<Fault> {
+    let programs = [
+        Program::Squeue,
+        Program::Scancel,
+        Program::Sacct,
+        Program::Scontrol,
+    ];
+    let mut faults = vec![
+        Fault::on_any(Action::Hang),
+        Fault::on_any(Action::Slow(Duration::from_secs(5))),
+        Fault::on_any(Action::HangAfter),
+    ];
+    faults.extend(programs.map(|program| Fault::on(program, Action::Hang)));
+    faults
+}
+
+#[test]
+fn whatever_hangs_every_answer_is_in_time() {
+    each(&faults(), |fault| {
+        let site = Site::new();
+        let identity = site.identity();
+        site.warmup(&identity, &json!({})).lease();
+        site.cluster.inject(fault.clone()).unwrap();
+        site.forget_queue();
+        // All at the same time: none makes another wait beyond its own limit.
+        thread::scope(|scope| {
+            scope.spawn(|| site.doctor(&json!({})).within(seconds(8)));
+            scope.spawn(|| site.resolve(&identity).within(seconds(8)));
+            scope.spawn(|| {
+                let answer = site.ask(&list()).within(seconds(8)).done();
+                assert_eq!(answer["leases"][0]["cloudId"], "slurm/job/1", "{answer}");
+            });
+        });
+        let released = site.release(&identity).within(seconds(25));
+        if released.answer.get("error").is_some() {
+            assert_eq!(site.records(), [identity.lease.as_str()]);
+        }
+        site.cluster.clear_faults().unwrap();
+        site.release(&identity).within(seconds(25)).done();
+        site.assert_nothing_left();
+    });
+}
+
+#[test]
+fn an_acquire_that_can_ask_nobody_gives_up_in_time() {
+    let answers = [
+        Action::Hang,
+        Action::Controller(Controller::Down),
+        Action::Controller(Controller::MungeDown),
+    ];
+    each(&answers, |action| {
+        let site = Site::new();
+        let identity = site.identity();
+        site.cluster.inject(Fault::on_any(action.clone())).unwrap();
+        let error = site
+            .acquire(&identity, &json!({}))
+            .within(seconds(60))
+            .error();
+        assert!(error.contains("nothing was submitted"), "{error}");
+        assert!(site.submissions().is_empty());
+        site.assert_nothing_left();
+    });
+}
+
+#[test]
+fn an_acquire_with_a_time_limit_keeps_to_it() {
+    each(&[false, true], |&keep| {
+        let site = Site::queueing();
+        let identity = site.identity();
+        let config = json!({"acquireTimeoutSeconds": 2, "unclaimedGraceSeconds": 0});
+        let reply = if keep {
+            site.warmup(&identity, &config)
+        } else {
+            site.acquire(&identity, &config)
+        };
+        assert!(reply.took >= seconds(2), "{:?}", reply.took);
+        let error = reply.within(seconds(25)).error();
+        assert!(error.contains("not ready after 2 s"), "{error}");
+        let live = site.live(&identity);
+        if keep {
+            assert!(error.contains("job 1 is kept"), "{error}");
+            assert!(error.contains("ask for the same lease again"), "{error}");
+            // It was answered for, so nobody takes it for abandoned.
+            let row = site.listed(&identity).expect("a row");
+            assert!(text(&row["status"]).starts_with("PENDING"), "{row}");
+            site.cleanup().done();
+            assert_eq!(site.live(&identity), live);
+            let lease = site.warmup_modelled(&identity);
+            assert_eq!(lease["cloudId"], "slurm/job/1");
+            site.release(&identity).done();
+        } else {
+            assert!(error.contains("cancelled"), "{error}");
+            assert!(live.is_empty());
+        }
+        assert_eq!(site.submissions().len(), 1);
+        site.assert_nothing_left();
+    });
+}
