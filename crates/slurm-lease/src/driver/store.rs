@@ -352,8 +352,9 @@ impl LeaseDir {
         files::read(&self.file(name))
     }
 
-    /// Puts a file into it, whole.
+    /// Puts a file into it, whole; not into what a link in its place leads to.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        files::check_private_dir(&self.path)?;
         files::write_whole(&self.file(name), bytes, 0o600)
     }
 
@@ -363,6 +364,7 @@ impl LeaseDir {
 
     /// The lock that lasts as long as any sbatch of this lease.
     pub(crate) fn submitting(&self) -> io::Result<Option<Lock>> {
+        files::check_private_dir(&self.path)?;
         let path = self.file("submit.lock");
         Lock::try_take(&path, FlockOperation::NonBlockingLockExclusive)
     }
@@ -398,6 +400,11 @@ impl LeaseDir {
             return Ok(None);
         }
         files::check_private_dir(&self.path)?;
+        let is_other = |metadata: std::fs::Metadata| !metadata.is_file();
+        if std::fs::symlink_metadata(self.file("journal.jsonl")).is_ok_and(is_other) {
+            // A link or a directory is no journal of ours, and never will be.
+            return Ok(Some(Loaded::Lost));
+        }
         let Some(bytes) = self.read("journal.jsonl")? else {
             return Ok(Some(Loaded::Lost));
         };

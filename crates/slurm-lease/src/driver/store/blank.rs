@@ -15,8 +15,10 @@ impl LeaseDir {
                 return Ok(false);
             }
         }
-        let journal = self.read("journal.jsonl")?.unwrap_or_default();
-        Ok(!journal.contains(&b'\n'))
+        let Ok(journal) = self.read("journal.jsonl") else {
+            return Ok(false);
+        };
+        Ok(!journal.unwrap_or_default().contains(&b'\n'))
     }
 
     /// Removes the directory, if it is one of those.
