@@ -134,7 +134,7 @@ struct OneShot;
 
 impl Story for OneShot {
     fn prepare(&self, _: &Site, identity: &Identity) -> Value {
-        acquire(identity, &json!({"unclaimedGraceSeconds": 0}))
+        acquire(identity, &json!({}))
     }
 
     fn check(&self, site: &Site, identity: &Identity) {

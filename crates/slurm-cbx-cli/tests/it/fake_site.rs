@@ -161,6 +161,12 @@ impl Site {
         self
     }
 
+    /// The same site, where leases are kept elsewhere.
+    pub(crate) fn with_state_dir(mut self, path: &Path) -> Self {
+        self.options[1] = path.to_str().unwrap().to_owned();
+        self
+    }
+
     /// The same site for somebody with more options.
     pub(crate) fn with_options(mut self, options: &[&str]) -> Self {
         self.options
@@ -174,7 +180,7 @@ impl Site {
     }
 
     pub(crate) fn state_dir(&self) -> PathBuf {
-        self.root().join("state")
+        PathBuf::from(&self.options[1])
     }
 
     pub(crate) fn lease_dir(&self, identity: &Identity) -> PathBuf {
@@ -219,6 +225,11 @@ impl Site {
     /// Performs an operation.
     pub(crate) fn ask(&self, request: &Value) -> Reply {
         self.begin(request).finish(seconds(90))
+    }
+
+    /// Performs whatever these bytes ask for.
+    pub(crate) fn ask_bytes(&self, request: &[u8]) -> Reply {
+        Running::start_with_bytes(self.command(), request).finish(seconds(90))
     }
 
     pub(crate) fn doctor(&self, config: &Value) -> Reply {
@@ -316,6 +327,13 @@ impl Site {
     /// The state of a job that the controller knows.
     pub(crate) fn base(&self, id: u32) -> Base {
         self.cluster.job(id).unwrap().expect("a job").base
+    }
+
+    /// The process that watches an acquire of a lease.
+    pub(crate) fn keeper(&self, identity: &Identity) -> Option<Process> {
+        let is_keeper = |process: &Process| process.command.contains(" keep ");
+        let mut processes = processes_of(&identity.lease).into_iter();
+        processes.find(is_keeper)
     }
 
     /// What a resolve says that fails in these words sooner or later.

@@ -80,7 +80,7 @@ fn an_acquire_with_a_time_limit_keeps_to_it() {
     each(&[false, true], |&keep| {
         let site = Site::queueing();
         let identity = site.identity();
-        let config = json!({"acquireTimeoutSeconds": 2, "unclaimedGraceSeconds": 0});
+        let config = json!({"acquireTimeoutSeconds": 2, "unclaimedGraceSeconds": 1});
         let reply = if keep {
             site.warmup(&identity, &config)
         } else {

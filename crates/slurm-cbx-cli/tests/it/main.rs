@@ -16,8 +16,11 @@ mod truth;
 mod fake_cancel;
 #[cfg(feature = "crash-points")]
 mod fake_crash;
+mod fake_disk;
 mod fake_endpoint;
 mod fake_environment;
+mod fake_identity;
+mod fake_process;
 mod fake_reading;
 mod fake_site;
 mod fake_submission;

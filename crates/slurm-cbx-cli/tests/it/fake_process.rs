@@ -1,0 +1,257 @@
+//! Processes that are told to stop, that are killed, and whose client goes away.
+
+use std::fs;
+
+use fake_slurm::Program;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::client::{Identity, Running, acquire, list, warmup};
+use crate::cluster::signal;
+use crate::fake_site::{Site, each};
+use crate::truth::{is_alive, seconds, until};
+
+fn grace(seconds: u64) -> Value {
+    json!({"unclaimedGraceSeconds": seconds})
+}
+
+/// An acquire whose job waits in the queue.
+fn begin(site: &Site, identity: &Identity, request: &Value) -> Running {
+    let mut running = site.begin(request);
+    let journal = || {
+        let journal = fs::read_to_string(site.lease_file(identity, "journal.jsonl"));
+        journal.unwrap_or_default()
+    };
+    until(seconds(20), "the job to be known", || {
+        journal().contains("submission_answered")
+    });
+    assert!(running.is_going_on());
+    running
+}
+
+/// That the lease ends without anybody asking for it.
+fn assert_ends(site: &Site, identity: &Identity) {
+    until(seconds(30), "the job to leave the queue", || {
+        site.live(identity).is_empty()
+    });
+    until(seconds(20), "the record to be removed", || {
+        site.records().is_empty()
+    });
+    assert_eq!(site.submissions().len(), 1);
+    site.assert_nothing_left();
+}
+
+#[test]
+fn signals_roll_back() {
+    each(&[Signal::TERM, Signal::INT, Signal::HUP], |&which| {
+        let site = Site::queueing();
+        let identity = site.identity();
+        let running = begin(&site, &identity, &acquire(&identity, &grace(120)));
+        running.signal(which);
+        let error = running.finish(seconds(25)).error();
+        assert!(
+            error.contains("interrupted") && error.contains("was cancelled"),
+            "{error}"
+        );
+        assert!(site.live(&identity).is_empty());
+        assert_ends(&site, &identity);
+    });
+}
+
+#[test]
+fn signals_leave_a_warmup_its_grace() {
+    each(&[Signal::TERM, Signal::INT, Signal::HUP], |&which| {
+        let site = Site::queueing();
+        let identity = site.identity();
+        let running = begin(&site, &identity, &warmup(&identity, &grace(2)));
+        running.signal(which);
+        let error = running.finish(seconds(25)).error();
+        assert!(error.contains("kept for a while"), "{error}");
+        assert_eq!(site.live(&identity).len(), 1);
+        assert_ends(&site, &identity);
+    });
+}
+
+#[test]
+fn a_client_that_vanished_is_noticed() {
+    each(&[false, true], |&keep| {
+        let site = Site::queueing();
+        let identity = site.identity();
+        let request = if keep {
+            warmup(&identity, &grace(1))
+        } else {
+            acquire(&identity, &grace(120))
+        };
+        let mut running = begin(&site, &identity, &request);
+        running.hang_up();
+        running.wait(seconds(25));
+        assert_ends(&site, &identity);
+    });
+}
+
+#[test]
+fn ctrl_c_takes_the_job_out_of_the_queue() {
+    each(&[false, true], |&keep| {
+        let site = Site::queueing();
+        let identity = site.identity();
+        let request = if keep {
+            warmup(&identity, &grace(2))
+        } else {
+            acquire(&identity, &grace(120))
+        };
+        begin(&site, &identity, &request).kill_group();
+        assert_ends(&site, &identity);
+    });
+}
+
+#[test]
+fn a_replay_within_the_grace_attaches() {
+    let site = Site::queueing();
+    let identity = site.identity();
+    let request = warmup(&identity, &grace(3));
+    begin(&site, &identity, &request).kill_group();
+    let first = site.keeper(&identity).expect("a keeper");
+    let replay = site.begin(&request);
+    until(seconds(15), "the first keeper to stand down", || {
+        !is_alive(first.pid)
+    });
+    let jobs = site.live(&identity);
+    assert_eq!(jobs.len(), 1);
+    site.cluster.start(jobs[0].id).unwrap();
+    site.publish(&identity);
+    let lease = replay.finish(seconds(60)).lease();
+    assert_eq!(lease["cloudId"], format!("slurm/job/{}", jobs[0].id));
+    assert_eq!(site.submissions().len(), 1);
+    assert!(site.keeper(&identity).is_none());
+    site.release(&identity).done();
+    site.assert_nothing_left();
+}
+
+/// Who comes along after acquire and keeper were both killed.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    List,
+    Cleanup,
+    Acquire,
+}
+
+#[test]
+fn where_the_keeper_was_killed_too_the_next_one_does_its_work() {
+    each(&[Next::List, Next::Cleanup, Next::Acquire], |next| {
+        let site = Site::queueing();
+        let (identity, other) = (site.identity(), site.identity());
+        let mut running = begin(&site, &identity, &warmup(&identity, &grace(1)));
+        let keeper = site.keeper(&identity).expect("a keeper").pid;
+        signal(keeper, Signal::KILL);
+        until(seconds(5), "the keeper to be gone", || !is_alive(keeper));
+        running.kill_group();
+        match next {
+            Next::List => until(seconds(30), "the job to leave the queue", || {
+                site.ask(&list()).done();
+                site.live(&identity).is_empty()
+            }),
+            Next::Cleanup => until(seconds(30), "the job to leave the queue", || {
+                site.cleanup().done();
+                site.live(&identity).is_empty()
+            }),
+            Next::Acquire => {
+                let config = json!({"acquireTimeoutSeconds": 1});
+                until(seconds(60), "the job to leave the queue", || {
+                    site.acquire(&other, &config).error();
+                    site.live(&identity).is_empty()
+                });
+            }
+        }
+        site.cleanup().done();
+        site.assert_nothing_left();
+    });
+}
+
+#[test]
+fn a_release_ends_an_acquire_that_waits() {
+    each(&[false, true], |&keep| {
+        let site = Site::queueing();
+        let identity = site.identity();
+        let request = if keep {
+            warmup(&identity, &json!({}))
+        } else {
+            acquire(&identity, &json!({}))
+        };
+        let running = begin(&site, &identity, &request);
+        site.release(&identity).within(seconds(25)).done();
+        let error = running.finish(seconds(15)).error();
+        assert!(error.contains("was released"), "{error}");
+        assert_ends(&site, &identity);
+    });
+}
+
+#[test]
+fn several_releases_at_once_all_succeed() {
+    let site = Site::new();
+    let identity = site.identity();
+    site.warmup(&identity, &json!({})).lease();
+    let request = crate::client::release(&identity);
+    let running: Vec<_> = (0..4).map(|_| site.begin(&request)).collect();
+    for running in running {
+        running.finish(seconds(30)).done();
+    }
+    site.assert_nothing_left();
+}
+
+/// Where the descriptors of a process lead.
+fn descriptors(pid: u32) -> Vec<String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let targets = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    targets
+        .map(|target| target.to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn a_keeper_holds_nothing_that_it_does_not_need() {
+    let site = Site::queueing();
+    let identity = site.identity();
+    let mut running = begin(&site, &identity, &warmup(&identity, &grace(1)));
+    let keeper = site.keeper(&identity).expect("a keeper");
+    let held = descriptors(keeper.pid);
+    for target in &held {
+        // A pipe to the acquire that it watches is what it needs.
+        let is_pipe = target.starts_with("pipe:");
+        assert!(is_pipe || target == "/dev/null", "{target}");
+    }
+    for standard in 0..3 {
+        let of_client = format!("/proc/{}/fd/{standard}", running.pid());
+        let of_client = fs::read_link(of_client).unwrap();
+        let is_same = |target: &String| of_client.to_str() == Some(target);
+        assert!(!held.iter().any(is_same), "{of_client:?} {held:?}");
+    }
+    let directory = fs::read_link(format!("/proc/{}/cwd", keeper.pid)).unwrap();
+    assert_eq!(directory.to_str(), Some("/"));
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    let holds = |line: &str| line.split_whitespace().nth(4) == Some(&keeper.pid.to_string());
+    assert!(!locks.lines().any(holds), "{locks}");
+    running.kill_group();
+    assert_ends(&site, &identity);
+}
+
+#[test]
+fn an_answered_acquire_leaves_nothing_behind() {
+    let site = Site::modelled();
+    let identity = site.identity();
+    site.warmup_modelled(&identity);
+    assert_eq!(site.processes().len(), 0, "{:?}", site.processes());
+    let root = site.root().to_str().unwrap();
+    let scratch: Vec<_> = fs::read_dir(site.lease_dir(&identity))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".new") || name == "acquiring")
+        .collect();
+    assert!(scratch.is_empty(), "{root}: {scratch:?}");
+    site.release(&identity).done();
+    let left = fs::read_dir(site.state_dir().join("locks"))
+        .unwrap()
+        .count();
+    assert_eq!(left, 0, "a lock is left");
+    assert_eq!(site.cluster.calls_of(Program::Scancel).unwrap().len(), 1);
+    site.assert_nothing_left();
+}
