@@ -450,7 +450,8 @@ impl Acquiring<'_> {
             ..
         } = self;
         match leases.end(drive.held, cause, ROLLBACK_LIMIT) {
-            Ok(_) => {
+            // Somebody else may have been first.
+            Ok(_) | Err(ReleaseError::NoSuchLease(_)) => {
                 presence.end();
                 Ok(())
             }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::driver::Leases;
 use crate::driver::clock::{Deadline, now};
 use crate::driver::keeper::is_abandoned;
-use crate::driver::release::Released;
+use crate::driver::release::{ReleaseError, Released};
 use crate::driver::status::{StatusError, View};
 use crate::driver::store::{Held, StoreError};
 use crate::evidence;
@@ -181,6 +181,8 @@ impl Leases {
         }
         match self.end(held, ReleaseCause::Abandoned, limit) {
             Ok(Released::Over(_)) => cleaned.removed.push(lease.clone()),
+            // Another process has ended it.
+            Err(ReleaseError::NoSuchLease(_)) => {}
             Ok(Released::Ending(job)) => {
                 cleaned
                     .kept

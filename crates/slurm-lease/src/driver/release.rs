@@ -34,7 +34,7 @@ pub enum Released {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReleaseError {
-    /// There is no such lease, and nothing is remembered of one.
+    /// There is no such lease, or no longer: another process has ended it.
     #[error("there is no lease {0}")]
     NoSuchLease(LeaseId),
     /// Its record can't be read.
@@ -174,6 +174,9 @@ impl Leases {
             }
             if !pause.is_zero() {
                 watch.wait(Some(&files), pause.min(drive.deadline.left()));
+                if drive.held.was_removed() {
+                    return Err(ReleaseError::NoSuchLease(drive.held.dir().lease().clone()));
+                }
             }
         }
     }

@@ -501,6 +501,11 @@ impl Held {
         committed
     }
 
+    /// Whether another process has removed the record that this lease was read from.
+    pub(crate) fn was_removed(&self) -> bool {
+        self.on_disk > 0 && !self.dir.exists()
+    }
+
     /// Takes from disk what other processes have put there since; false where there is nothing new.
     ///
     /// # Errors
