@@ -24,9 +24,9 @@ pub mod strategies;
 
 pub use answer::{Answer, Exit};
 pub use command::{
-    CANCEL_LIMIT, Command, PASSED_THROUGH, PASSED_TO_SBATCH, PINNED, Program, QUERY_LIMIT,
-    QueueQuery, SUBMIT_LIMIT, Submission, accounting, cancel, configuration, forbid_requeue,
-    version,
+    CANCEL_LIMIT, Command, PASSED_THROUGH, PASSED_TO_SBATCH, PING_LIMIT, PINNED,
+    PINNED_FOR_QUERIES, Program, QUERY_LIMIT, QueueQuery, SUBMIT_LIMIT, Submission, accounting,
+    cancel, configuration, forbid_requeue, ping, version,
 };
 pub use endpoint::{
     Endpoint, EndpointError, StopMarker, is_host_name, is_plain_path, is_user_name,

@@ -22,7 +22,7 @@ use crate::parse::sbatch::Submitted;
 use crate::parse::scancel::Cancelled;
 use crate::parse::scontrol::Configuration;
 use crate::parse::squeue::Queue;
-use crate::parse::{Unavailable, sacct, sbatch, scancel, scontrol, squeue};
+use crate::parse::{Cause, Unavailable, sacct, sbatch, scancel, scontrol, squeue};
 
 /// How often to look whether another process has finished asking.
 const TICK: Duration = Duration::from_millis(5);
@@ -134,6 +134,16 @@ impl Slurm {
         limit: Duration,
     ) -> Result<Configuration, Unavailable> {
         scontrol::parse(&self.run(&command::configuration(cluster).within(limit)))
+            .map_err(|why| self.explained(why, cluster))
+    }
+
+    /// Why a query was not answered in time, as far as a ping tells at once.
+    fn explained(&self, why: Unavailable, cluster: Option<&ClusterName>) -> Unavailable {
+        if why.cause != Cause::TimedOut {
+            return why;
+        }
+        let pinged = self.run(&command::ping(cluster));
+        scontrol::parse_ping(&pinged).unwrap_or(why)
     }
 
     /// The queue of the user, not older than `not_before`. Whoever needs a newer picture than
@@ -196,7 +206,11 @@ impl Slurm {
     fn queue(&self, query: &QueueQuery, bits: u32, limit: Duration) -> (Queue, Answer) {
         let mark = Mark::from_bits(bits);
         let answer = self.run(&query.command(&mark).within(limit));
-        (squeue::parse(&answer, &mark), answer)
+        let queue = match squeue::parse(&answer, &mark) {
+            Queue::Unavailable(why) => Queue::Unavailable(self.explained(why, query.cluster())),
+            known @ (Queue::Rows(_) | Queue::InvalidJobId) => known,
+        };
+        (queue, answer)
     }
 
     fn run(&self, command: &Command) -> Answer {

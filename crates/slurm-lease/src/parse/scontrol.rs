@@ -1,10 +1,10 @@
 //! What `scontrol show config` answered: the few of the controller's settings that matter to a
-//! lease.
+//! lease. And what `scontrol ping` did.
 
 use std::time::Duration;
 
 use crate::answer::{Answer, Exit};
-use crate::parse::{Unavailable, unavailable};
+use crate::parse::{Cause, Unavailable, unavailable};
 
 /// The controller's settings, as far as it told them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,4 +45,48 @@ pub fn parse(answer: &Answer) -> Result<Configuration, Unavailable> {
         min_job_age: seconds("MinJobAge"),
         message_timeout: seconds("MessageTimeout"),
     })
+}
+
+/// Reads `Slurmctld(primary) at ctl1 is DOWN`, a line for each controller: what it says where none
+/// of them listens, and nothing in any other case.
+pub fn parse_ping(answer: &Answer) -> Option<Unavailable> {
+    let text = String::from_utf8_lossy(&answer.stdout);
+    let mut controllers = text
+        .lines()
+        .filter(|line| line.starts_with("Slurmctld("))
+        .peekable();
+    let said = controllers.peek()?.trim().to_owned();
+    let down = matches!(answer.exit, Exit::Status(_))
+        && controllers.all(|line| line.trim_end().ends_with(" is DOWN"));
+    let cause = Cause::Unreachable;
+    down.then_some(Unavailable { cause, said })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ping(exit: Exit, stdout: &str) -> Option<Cause> {
+        let answer = Answer {
+            exit,
+            stdout: stdout.into(),
+            stderr: Vec::new(),
+        };
+        parse_ping(&answer).map(|why| why.cause)
+    }
+
+    #[test]
+    fn a_controller_is_down_only_where_every_one_is() {
+        let down = "Slurmctld(primary) at ctl1 is DOWN\n*****************************************\n** RESTORE SLURMCTLD DAEMON TO SERVICE **\n*****************************************\n";
+        assert_eq!(ping(Exit::Status(1), down), Some(Cause::Unreachable));
+        let backup = "Slurmctld(primary) at ctl1 is DOWN\nSlurmctld(backup) at ctl2 is UP\n";
+        assert_eq!(ping(Exit::Status(1), backup), None);
+        assert_eq!(
+            ping(Exit::Status(0), "Slurmctld(primary) at ctl1 is UP\n"),
+            None
+        );
+        // One that hangs was not waited for.
+        assert_eq!(ping(Exit::TimedOut, ""), None);
+        assert_eq!(ping(Exit::Status(64), "scontrol: no such command\n"), None);
+    }
 }
