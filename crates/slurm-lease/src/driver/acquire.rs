@@ -20,7 +20,7 @@ use crate::driver::watch::{Files, Watch};
 use crate::endpoint::Endpoint;
 use crate::id::{JobRef, LeaseId, Nonce};
 use crate::lease::Lease;
-use crate::parse::Unavailable;
+use crate::parse::{Cause, Unavailable};
 use crate::record::ReleaseCause;
 use crate::resources::ResourceError;
 
@@ -63,6 +63,12 @@ pub enum AcquireError {
         /// The name it has.
         name: String,
     },
+    /// Something that the job would need can't be used. Nothing was submitted.
+    #[error("nothing was submitted: {}", faults.join("; "))]
+    Unfit {
+        /// What, one each.
+        faults: Vec<String>,
+    },
     /// Slurm refused the submission. There is no job.
     #[error("Slurm refused the job: {said}")]
     Refused {
@@ -82,12 +88,14 @@ pub enum AcquireError {
     #[error("{0}")]
     Ended(Box<Ended>),
     /// The job did not become ready in time.
-    #[error("{}", timed_out(*limit, state, kept, rollback))]
+    #[error("{}", timed_out(*limit, state, *submitted, kept, rollback))]
     TimedOut {
         /// How long it was waited for.
         limit: Duration,
         /// What it was when the time was over.
         state: String,
+        /// Whether there was a job.
+        submitted: bool,
         /// The job that is left in the queue, where it was to be kept.
         kept: Option<JobRef>,
         /// What stood in the way of taking it back, where it was not.
@@ -110,6 +118,7 @@ pub enum AcquireError {
 fn timed_out(
     limit: Duration,
     state: &str,
+    submitted: bool,
     kept: &Option<JobRef>,
     rollback: &Option<Box<Unproven>>,
 ) -> String {
@@ -120,7 +129,8 @@ fn timed_out(
             "{waited}; job {job} is kept: ask for the same lease again to go on waiting, release it to end it"
         ),
         (None, Some(unproven)) => format!("{waited}; {unproven}"),
-        (None, None) => format!("{waited}; it was cancelled"),
+        (None, None) if submitted => format!("{waited}; it was cancelled"),
+        (None, None) => format!("no job could be submitted within {seconds} s ({state})"),
     }
 }
 
@@ -138,6 +148,10 @@ impl Leases {
         progress: &mut dyn FnMut(&Lease),
     ) -> Result<View, AcquireError> {
         order.resources.options()?;
+        let faults = self.check_local(order);
+        if !faults.is_empty() {
+            return Err(AcquireError::Unfit { faults });
+        }
         self.end_abandoned(&order.lease);
         self.learn_site(order.cluster.as_ref());
         let mut held = self.begin(order)?;
@@ -208,25 +222,20 @@ impl Leases {
         held.commit()?;
         let failed = |source| prepare_error(order, source);
         let dir = held.dir();
-        match &order.access.key {
-            None => drop(keys::ensure(dir).map_err(failed)?),
-            Some(key) => {
-                for path in [key.clone(), keys::public(key)] {
-                    fs_err::metadata(path).map_err(failed)?;
-                }
-            }
+        if order.access.key.is_none() {
+            drop(keys::ensure(dir).map_err(failed)?);
         }
-        match &order.runner {
-            Runner::Bundled => {
-                let path = dir.file("runner.sh");
-                files::write_whole(&path, BUNDLED.as_bytes(), 0o700).map_err(failed)?;
-            }
-            Runner::Script(path) => {
-                fs_err::metadata(path).map_err(failed)?;
-            }
+        if order.runner == Runner::Bundled {
+            let path = dir.file("runner.sh");
+            files::write_whole(&path, BUNDLED.as_bytes(), 0o700).map_err(failed)?;
         }
         Ok(())
     }
+}
+
+/// Whether waiting does not change what keeps Slurm from being asked.
+fn is_lasting(why: &Unavailable) -> bool {
+    matches!(why.cause, Cause::UnknownCluster | Cause::NotStarted)
 }
 
 fn prepare_error(order: &Order, source: std::io::Error) -> AcquireError {
@@ -310,7 +319,9 @@ impl Acquiring<'_> {
             return Err(Halt::NotRecorded);
         }
         match lease.unknown() {
-            Some((_, why)) if lease.is_vacant() && self.scouting.has_passed() => {
+            Some((_, why))
+                if lease.is_vacant() && (self.scouting.has_passed() || is_lasting(why)) =>
+            {
                 Err(Halt::Unavailable(why.clone()))
             }
             _ => Ok(()),
@@ -417,6 +428,7 @@ impl Acquiring<'_> {
             (None, Some(seen)) => format!("{}, {}", seen.state, seen.reason),
             (None, None) => "Slurm has not shown it yet".to_owned(),
         };
+        let submitted = !lease.is_vacant();
         if self.order.keep
             && let Some(job) = lease.job().cloned()
         {
@@ -427,6 +439,7 @@ impl Acquiring<'_> {
             return AcquireError::TimedOut {
                 limit,
                 state,
+                submitted,
                 kept,
                 rollback,
             };
@@ -435,6 +448,7 @@ impl Acquiring<'_> {
         AcquireError::TimedOut {
             limit,
             state,
+            submitted,
             kept: None,
             rollback,
         }

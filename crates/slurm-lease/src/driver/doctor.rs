@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
+use camino::Utf8Path;
+
 use crate::answer::Exit;
 use crate::command::Submission;
 use crate::driver::Leases;
 use crate::driver::clock::Deadline;
 use crate::driver::order::{BUNDLED, Order, Runner};
-use crate::driver::{files, keys};
+use crate::driver::{files, keys, process};
 use crate::id::{Nonce, Tag};
 use crate::parse::scontrol::Configuration;
 
 /// How long a check-up may take: the client kills it after 10 s.
 const DOCTOR_LIMIT: Duration = Duration::from_millis(7500);
+
+/// How long looking up a login name may take.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(2);
 
 /// What a check-up found.
 #[derive(Clone, Debug, Default)]
@@ -32,17 +37,7 @@ impl Leases {
         found
             .facts
             .push(format!("state directory {}", self.store.root()));
-        let missing = self.slurm.missing();
-        if !missing.is_empty() {
-            let names = missing.join(", ");
-            found.faults.push(format!("not found on PATH: {names}"));
-        }
-        if which::which("ssh-keygen").is_err() {
-            found
-                .faults
-                .push("not found on PATH: ssh-keygen (OpenSSH)".to_owned());
-        }
-        check_files(order, &mut found);
+        found.faults.extend(self.check_local(order));
         if let Err(error) = order.resources.options() {
             found.faults.push(error.to_string());
         }
@@ -50,6 +45,39 @@ impl Leases {
             self.check_slurm(order, deadline, &mut found);
         }
         found
+    }
+
+    /// What keeps a job of this order from being served, as far as this machine knows.
+    pub(super) fn check_local(&self, order: &Order) -> Vec<String> {
+        let missing = self.slurm.missing().into_iter();
+        let ssh_keygen = which::which("ssh-keygen").err().map(|_| "ssh-keygen");
+        let mut faults: Vec<String> = missing
+            .chain(ssh_keygen)
+            .map(|name| format!("{name} is not on PATH"))
+            .collect();
+        faults.extend(check_files(order));
+        if order.runner == Runner::Bundled && !self.is_own_name(&order.ssh_user) {
+            let user = &order.ssh_user;
+            faults.push(format!(
+                "nobody can log in as {user}: the bundled runner lets in the user whose job it is (sshUser)"
+            ));
+        }
+        faults
+    }
+
+    /// Whether a login name is the caller's; it is where no name is given, or none can be looked
+    /// up.
+    fn is_own_name(&self, name: &str) -> bool {
+        if name.is_empty() {
+            return true;
+        }
+        let mut lookup = process::command("id");
+        let answer = process::answer(lookup.args(["-u", "--", name]), None, LOOKUP_LIMIT);
+        let uid = String::from_utf8_lossy(&answer.stdout).trim().parse().ok();
+        match answer.exit {
+            Exit::Status(_) => uid == Some(self.slurm.uid().0),
+            Exit::Signal(_) | Exit::TimedOut | Exit::NotStarted(_) => true,
+        }
     }
 
     fn check_slurm(&self, order: &Order, deadline: Deadline, found: &mut CheckUp) {
@@ -78,7 +106,7 @@ impl Leases {
                         let said = lines().collect::<Vec<_>>().join("; ");
                         found
                             .faults
-                            .push(format!("Slurm would refuse the job: {said}"));
+                            .push(format!("Slurm could not start such a job: {said}"));
                     }
                     Exit::TimedOut => found
                         .faults
@@ -115,23 +143,23 @@ impl Leases {
     }
 }
 
-fn check_files(order: &Order, found: &mut CheckUp) {
-    if let Runner::Script(path) = &order.runner
-        && let Err(error) = fs_err::File::open(path)
-    {
-        found
-            .faults
-            .push(format!("the runner script cannot be read: {error}"));
+/// What can't be read, by what it is for.
+fn check_files(order: &Order) -> Vec<String> {
+    let readable = |what: &str, path: &Utf8Path| {
+        let opened = fs_err::File::open(path);
+        opened
+            .err()
+            .map(|error| format!("{what} cannot be read: {error}"))
+    };
+    let mut faults = Vec::new();
+    if let Runner::Script(path) = &order.runner {
+        faults.extend(readable("the runner script", path));
     }
     if let Some(key) = &order.access.key {
-        for path in [key.clone(), keys::public(key)] {
-            if let Err(error) = fs_err::File::open(path) {
-                found
-                    .faults
-                    .push(format!("the configured key cannot be read: {error}"));
-            }
-        }
+        faults.extend(readable("the configured ssh key", key));
+        faults.extend(readable("its public half", &keys::public(key)));
     }
+    faults
 }
 
 /// What a trial came to, of `Job 14 to start at 1795494189 using 1 processors on nodes n1 in

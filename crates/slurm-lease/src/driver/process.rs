@@ -63,25 +63,14 @@ impl Programs {
     pub fn run(&self, command: &Command, stdin: Option<File>) -> Answer {
         let path = match self.find(command.program) {
             Ok(path) => path,
-            Err(error) => return not_started(command.program, &error),
+            Err(error) => return not_started(command.program.name(), &error),
         };
         let mut process = self::command(path);
         process
             .args(&command.arguments)
             .env_clear()
-            .envs(environment(command))
-            .process_group(0)
-            .stdin(stdin.map_or_else(Stdio::null, Stdio::from))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        match spawn(&mut process) {
-            Ok(child) => {
-                let answer = watch(child, command.time_limit);
-                crash_point("command answered");
-                answer
-            }
-            Err(error) => not_started(command.program, &error),
-        }
+            .envs(environment(command));
+        answer(&mut process, stdin, command.time_limit)
     }
 }
 
@@ -97,6 +86,28 @@ pub(crate) fn spawn(process: &mut std::process::Command) -> io::Result<Child> {
     Ok(child)
 }
 
+/// Runs a process to its end or this limit, in a group of its own. `stdin` is what it finds there;
+/// without one it finds nothing.
+pub(crate) fn answer(
+    process: &mut std::process::Command,
+    stdin: Option<File>,
+    limit: Duration,
+) -> Answer {
+    process
+        .process_group(0)
+        .stdin(stdin.map_or_else(Stdio::null, Stdio::from))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    match spawn(process) {
+        Ok(child) => {
+            let answer = watch(child, limit);
+            crash_point("command answered");
+            answer
+        }
+        Err(error) => not_started(&process.get_program().to_string_lossy(), &error),
+    }
+}
+
 /// Starts a process and waits for its end.
 pub(crate) fn output(process: &mut std::process::Command) -> io::Result<Output> {
     let output = spawn(process)?.wait_with_output()?;
@@ -104,9 +115,9 @@ pub(crate) fn output(process: &mut std::process::Command) -> io::Result<Output> 
     Ok(output)
 }
 
-fn not_started(program: Program, error: &dyn std::fmt::Display) -> Answer {
+fn not_started(program: &str, error: &dyn std::fmt::Display) -> Answer {
     Answer {
-        exit: Exit::NotStarted(format!("cannot start {}: {error}", program.name())),
+        exit: Exit::NotStarted(format!("cannot start {program}: {error}")),
         stdout: Vec::new(),
         stderr: Vec::new(),
     }
