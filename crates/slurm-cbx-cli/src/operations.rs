@@ -145,7 +145,7 @@ fn resolve(arguments: &Arguments, request: &Request) -> Answered {
 
 fn list(arguments: &Arguments, request: &Request) -> Answered {
     let views = arguments.leases()?.list()?;
-    let wanted = |view: &&View| request.all || !view.lease.is_vacant();
+    let wanted = |view: &&View| request.all || view.awaited || !view.lease.is_vacant();
     Ok(Answer::leases(
         views.iter().filter(wanted).map(describe).collect(),
     ))
@@ -297,7 +297,7 @@ fn describe(view: &View) -> Lease {
         lost: view.lost,
     };
     let mut lease = named(&known);
-    lease.status = words::status(&view.lease, view.lost, Timestamp::now());
+    lease.status = words::row(view, Timestamp::now());
     if !opened.asked.is_empty() {
         lease.server_type = format!("slurm {}", opened.asked);
     }

@@ -36,6 +36,14 @@ pub(crate) fn status(lease: &Lease, lost: bool, now: Timestamp) -> String {
     }
 }
 
+/// The same line for a row of the list.
+pub(crate) fn row(view: &View, now: Timestamp) -> String {
+    if view.awaited {
+        return "being submitted".to_owned();
+    }
+    status(&view.lease, view.lost, now)
+}
+
 /// How a lease is over, if it is.
 fn over(lease: &Lease) -> Option<String> {
     if !lease.is_vacant() {
@@ -116,6 +124,9 @@ pub(crate) fn not_ready(view: &View, now: Timestamp) -> String {
     let job = lease
         .job()
         .map_or_else(|| "its job".to_owned(), |job| format!("job {job}"));
+    if view.awaited {
+        return format!("lease {id} is being submitted; ask again in a moment");
+    }
     if let Some(ended) = view.ended() {
         return format!(
             "lease {id} cannot be used any more: {ended}\nrelease it and acquire a new one"
@@ -160,6 +171,9 @@ pub(crate) fn label(view: &View) -> &'static str {
     let lease = &view.lease;
     if view.ready.is_some() {
         return "ready";
+    }
+    if view.awaited {
+        return "provisioning";
     }
     match lease.sighting().map(|seen| seen.state.meaning()) {
         _ if lease.over().is_some() => "terminated",

@@ -215,7 +215,7 @@ fn is_unclaimed(dir: &LeaseDir) -> bool {
 }
 
 /// Whether an acquire of this lease is alive.
-fn is_attended(dir: &LeaseDir) -> bool {
+pub(super) fn is_attended(dir: &LeaseDir) -> bool {
     let exclusive = FlockOperation::NonBlockingLockExclusive;
     match Lock::try_take(&dir.file(ACQUIRING), exclusive) {
         Ok(Some(_free)) if files::locks_are_inherited(dir.path()) => false,

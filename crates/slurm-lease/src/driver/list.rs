@@ -126,6 +126,9 @@ impl Leases {
         let deadline = Deadline::after(CLEANUP_LIMIT);
         let mut cleaned = Cleaned::default();
         for view in self.list()? {
+            if view.awaited {
+                continue;
+            }
             let lease = view.lease.opened().lease.clone();
             let over = view.lease.over().is_some();
             let to_end = view.lease.wish().is_some();

@@ -12,7 +12,7 @@ use crate::driver::clock::{Deadline, now};
 use crate::driver::drive::{Drive, Driven};
 use crate::driver::files;
 use crate::driver::former;
-use crate::driver::keeper::CLAIMED;
+use crate::driver::keeper::{CLAIMED, is_attended};
 use crate::driver::keys;
 use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
 use crate::endpoint::{Endpoint, StopMarker};
@@ -53,6 +53,8 @@ pub struct View {
     pub ready: Option<Endpoint>,
     /// Whether its record is lost, so that only what the controller shows is known.
     pub lost: bool,
+    /// Whether it has no job because an acquire that is under way has not submitted one yet.
+    pub awaited: bool,
 }
 
 impl View {
@@ -64,6 +66,7 @@ impl View {
             dir,
             ready: Some(endpoint),
             lost: false,
+            awaited: false,
         }
     }
 
@@ -181,6 +184,7 @@ impl Leases {
         }
         let dir = drive.held.dir().clone();
         View {
+            awaited: drive.held.lease.is_vacant() && is_attended(&dir),
             lease: drive.held.lease,
             dir,
             ready,
