@@ -30,7 +30,7 @@ use slurm_lease::{LeaseId, Policy};
 struct Arguments {
     /// Where a Python adapter was the command, its script stands first among the arguments. A
     /// site that changes only the command leaves it there, and it is passed over.
-    #[arg(hide = true, value_parser = former_adapter)]
+    #[arg(hide = true, value_name = "COMMAND", value_parser = former_adapter)]
     former_adapter: Option<String>,
 
     /// Where leases are kept: private, and on a file system that the compute nodes share.
@@ -77,9 +77,12 @@ fn former_adapter(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "it must be a number of seconds")?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| "it must not be negative".to_owned())
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    let duration = text
+        .parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or("it must be a number of seconds, and not negative")
 }
 
 fn main() -> ExitCode {

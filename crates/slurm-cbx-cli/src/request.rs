@@ -19,6 +19,8 @@ pub(crate) enum RequestError {
     Empty,
     #[error("the request is not valid: {0}")]
     Invalid(#[from] serde_json::Error),
+    #[error("{0} must be an object")]
+    NotAnObject(&'static str),
     #[error("protocolVersion is {0}, but this program speaks 1")]
     Version(String),
     #[error("{field} is not valid: {why}")]
@@ -110,6 +112,17 @@ impl Request {
             return Err(RequestError::Empty);
         }
         let value: Value = serde_json::from_slice(bytes)?;
+        let object = |name| match value.get(name) {
+            Some(Value::Object(_) | Value::Null) | None => Ok(()),
+            Some(_) => Err(RequestError::NotAnObject(name)),
+        };
+        // What is read into fields by name could be read from a list too, by place.
+        if !value.is_object() {
+            return Err(RequestError::NotAnObject("the request"));
+        }
+        ["config", "desired", "expected", "lease"]
+            .into_iter()
+            .try_for_each(object)?;
         // The version first: what another one says may not be what this one reads.
         match value.get("protocolVersion") {
             Some(Value::Number(version)) if version.as_u64() == Some(1) => {}
@@ -117,8 +130,7 @@ impl Request {
                 let given = other.to_string().chars().take(40).collect();
                 return Err(RequestError::Version(given));
             }
-            None if value.is_object() => return Err(RequestError::Version("missing".to_owned())),
-            None => {}
+            None => return Err(RequestError::Version("missing".to_owned())),
         }
         let mut request: Self = serde_json::from_value(value)?;
         request.check_identifiers()?;
