@@ -11,6 +11,13 @@ use thiserror::Error;
 
 use crate::proxy;
 
+mod keys;
+mod schema;
+
+use keys::{ACQUIRE_TIMEOUT, MOST_SECONDS, READY_CHECK, UNCLAIMED_GRACE, WORK_ROOT};
+
+pub(crate) use schema::text as schema;
+
 /// A key of the config, or its value, is not right.
 #[derive(Debug, Error)]
 pub(crate) enum ConfigError {
@@ -33,42 +40,8 @@ fn nearest(suggestion: &Option<&'static str>) -> String {
     suggestion.map_or_else(String::new, |key| format!("; did you mean {key}?"))
 }
 
-/// Every key there is.
-const KEYS: [&str; 26] = [
-    "account",
-    "acquireTimeoutSeconds",
-    "cluster",
-    "constraint",
-    "cpus",
-    "exportEnv",
-    "extraSbatchArgs",
-    "gres",
-    "idleTimeoutSeconds",
-    "loginHost",
-    "loginUser",
-    "mem",
-    "nodes",
-    "partition",
-    "proxyCommand",
-    "qos",
-    "readyCheck",
-    "reservation",
-    "runnerScript",
-    "runnerWorkRoot",
-    "sshMode",
-    "sshPrivateKey",
-    "sshUser",
-    "timeLimit",
-    "ttlSeconds",
-    "unclaimedGraceSeconds",
-];
-
 /// Variables by which a site sets up the runner; a job gets them without being asked to.
 const RUNNER_SETTINGS: [&str; 4] = ["CBX_SSHD", "CBX_SSH_HOST", "CBX_SSH_LISTEN", "CBX_SSH_PORT"];
-
-/// What the client needs on a node, unless the config says otherwise.
-const READY_CHECK: &str =
-    "command -v bash && command -v python3 && command -v git && command -v rsync && command -v tar";
 
 /// What the person asks for.
 #[derive(Debug)]
@@ -105,15 +78,15 @@ impl Config {
             runner_script: keys.path("runnerScript")?,
             work_root: match keys.path("runnerWorkRoot")? {
                 Some(path) => path,
-                None => expand("~/crabbox-slurm-work").unwrap_or_default(),
+                None => expand(WORK_ROOT).unwrap_or_default(),
             },
             exported: keys.exported()?,
             acquire_timeout: keys
                 .seconds("acquireTimeoutSeconds")?
-                .unwrap_or(Duration::from_secs(1800)),
+                .unwrap_or(Duration::from_secs(ACQUIRE_TIMEOUT)),
             unclaimed_grace: keys
                 .seconds("unclaimedGraceSeconds")?
-                .unwrap_or(Duration::from_secs(120)),
+                .unwrap_or(Duration::from_secs(UNCLAIMED_GRACE)),
             idle: keys.seconds("idleTimeoutSeconds")?,
             time_to_live: keys.seconds("ttlSeconds")?,
         };
@@ -124,20 +97,10 @@ impl Config {
 }
 
 fn refuse_unknown(map: &Map<String, Value>) -> Result<(), ConfigError> {
-    let unknown = map.keys().find(|key| !KEYS.contains(&key.as_str()));
+    let unknown = map.keys().find(|key| keys::find(key).is_none());
     let Some(key) = unknown else { return Ok(()) };
     let key: String = key.chars().filter(|c| !c.is_control()).take(80).collect();
-    let suggestion = KEYS
-        .into_iter()
-        .map(|known| {
-            (
-                strsim::osa_distance(&known.to_lowercase(), &key.to_lowercase()),
-                known,
-            )
-        })
-        .min()
-        .filter(|(distance, _)| *distance <= 3)
-        .map(|(_, known)| known);
+    let suggestion = keys::nearest(&key);
     Err(ConfigError::Unknown { key, suggestion })
 }
 
@@ -146,7 +109,7 @@ struct Keys<'a>(&'a Map<String, Value>);
 impl Keys<'_> {
     /// The value, unless it is one of those that mean "not set".
     fn value(&self, key: &'static str) -> Option<&Value> {
-        debug_assert!(KEYS.contains(&key));
+        debug_assert!(keys::find(key).is_some());
         self.0.get(key).filter(|value| match value {
             Value::Null => false,
             Value::String(text) => !text.is_empty(),
@@ -197,7 +160,7 @@ impl Keys<'_> {
         match seconds {
             // As with an empty text, the default holds.
             Some(0) | None => Ok(None),
-            Some(1..=31_536_000) => Ok(seconds.map(Duration::from_secs)),
+            Some(1..=MOST_SECONDS) => Ok(seconds.map(Duration::from_secs)),
             Some(_) => Err(self.refused(key, rule)),
         }
     }
@@ -330,7 +293,6 @@ mod tests {
         let config = config.unwrap();
         assert_eq!(config.resources.cpus.as_deref(), Some("2"));
         assert_eq!(config.unclaimed_grace, Duration::from_secs(30));
-        assert!(KEYS.is_sorted());
     }
 
     #[test]

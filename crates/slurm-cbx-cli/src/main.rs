@@ -14,6 +14,7 @@ mod request;
 mod select;
 mod words;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ struct Arguments {
 enum Command {
     #[command(flatten)]
     People(people::Command),
+    /// Prints the JSON Schema of `external.config`.
+    Schema,
     /// Watches an acquire and ends what it leaves unclaimed. Started by slurm-cbx itself.
     #[command(hide = true)]
     Keep {
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
     match &arguments.command {
         None => protocol::serve(&arguments),
         Some(Command::People(command)) => people::run(&arguments, command),
+        Some(Command::Schema) => print(&config::schema()),
         Some(Command::Keep { lease, grace }) => {
             let kept = arguments
                 .leases()
@@ -100,6 +104,17 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    let mut stdout = std::io::stdout();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

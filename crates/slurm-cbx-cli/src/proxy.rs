@@ -4,7 +4,7 @@ use slurm_lease::driver::View;
 use slurm_lease::{Access, Endpoint};
 
 /// What may stand in braces in a `proxyCommand`.
-const PLACEHOLDERS: [&str; 9] = [
+pub(crate) const PLACEHOLDERS: [&str; 9] = [
     "host",
     "port",
     "user",

@@ -35,3 +35,4 @@ mod live_lease;
 mod live_races;
 mod live_release;
 mod live_status;
+mod schema;
