@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use slurm_lease::driver::{KeeperCommand, Leases, Options};
 use slurm_lease::{LeaseId, Policy};
 
@@ -62,6 +62,13 @@ enum Command {
     People(people::Command),
     /// Prints the JSON Schema of `external.config`.
     Schema,
+    /// Prints completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page, in roff.
+    Man,
     /// Watches an acquire and ends what it leaves unclaimed. Started by slurm-cbx itself.
     #[command(hide = true)]
     Keep {
@@ -93,7 +100,19 @@ fn main() -> ExitCode {
     match &arguments.command {
         None => protocol::serve(&arguments),
         Some(Command::People(command)) => people::run(&arguments, command),
-        Some(Command::Schema) => print(&config::schema()),
+        Some(Command::Schema) => print(config::schema().as_bytes()),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut public_command(), "slurm-cbx", &mut script);
+            print(&script)
+        }
+        Some(Command::Man) => {
+            let mut page = Vec::new();
+            match clap_mangen::Man::new(public_command()).render(&mut page) {
+                Ok(()) => print(&page),
+                Err(_) => ExitCode::FAILURE,
+            }
+        }
         Some(Command::Keep { lease, grace }) => {
             let kept = arguments
                 .leases()
@@ -107,12 +126,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn print(text: &str) -> ExitCode {
+/// The command line without what is hidden, which completions would offer all the same.
+fn public_command() -> clap::Command {
+    let full = Arguments::command();
+    clap::Command::new("slurm-cbx")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(full.get_about().cloned().unwrap_or_default())
+        .long_about(full.get_long_about().cloned().unwrap_or_default())
+        .args(
+            full.get_arguments()
+                .filter(|arg| !arg.is_hide_set())
+                .cloned(),
+        )
+        .subcommands(
+            full.get_subcommands()
+                .filter(|sub| !sub.is_hide_set())
+                .cloned(),
+        )
+}
+
+fn print(text: &[u8]) -> ExitCode {
     let mut stdout = std::io::stdout();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }

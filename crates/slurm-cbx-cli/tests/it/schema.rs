@@ -163,9 +163,27 @@ fn help_names_what_people_can_run() {
         .lines()
         .filter_map(|line| line.strip_prefix("  "))
         .collect();
-    assert!(
-        commands.iter().any(|line| line.starts_with("schema ")),
-        "{help}"
-    );
+    for command in ["schema ", "completions ", "man "] {
+        let named = commands.iter().any(|line| line.starts_with(command));
+        assert!(named, "{command}: {help}");
+    }
     assert!(!help.contains("keep"), "{help}");
+}
+
+#[test]
+fn every_shell_gets_completions_and_man_a_page() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = stdout(&["completions", shell], "");
+        assert!(
+            script.contains("state-dir") && script.contains("schema"),
+            "{shell}"
+        );
+        assert!(!script.contains("keep"), "{shell}: {script}");
+    }
+    let page = stdout(&["man"], "");
+    assert!(
+        page.contains(".TH slurm-cbx 1") && page.contains("state\\-dir"),
+        "{page}"
+    );
+    assert!(!run(&["completions", "command.com"], "").status.success());
 }
