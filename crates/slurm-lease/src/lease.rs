@@ -15,6 +15,8 @@ use crate::parse::sbatch::{Refusal, Submitted};
 use crate::record::{Entry, Event, Journal, Opened, ReleaseCause};
 
 mod attempt;
+#[cfg(test)]
+mod explore;
 mod hear;
 mod illegal;
 mod known;
