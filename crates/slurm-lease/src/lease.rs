@@ -67,6 +67,7 @@ pub struct Lease {
     /// A wish that could not be written down, and is to be carried out all the same.
     unwritten_wish: Option<(Timestamp, ReleaseCause)>,
     wanted: Option<Nonce>,
+    /// Whether no job of any submission was there when this process looked.
     scouted: bool,
     searched: Option<SearchEvidence>,
     /// The submission that was intended here and not begun.

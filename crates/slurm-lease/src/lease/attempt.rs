@@ -144,7 +144,11 @@ impl Attempt {
         nonce: &Nonce,
         outcome: &Submitted,
     ) -> Result<(), IllegalEvent> {
-        if !(self.claim.any_nonce || self.claim.tag.nonce == *nonce) {
+        // Where the end of the journal is lost, an answer that comes late can be that of an earlier
+        // submission than the last one known.
+        let known = &self.claim.tag.nonce;
+        let unknown = self.claim.any_nonce && *known == Nonce::from_bits(0);
+        if !(unknown || known == nonce) {
             let why = "it is about another submission";
             return Err(illegal("submission_answered", why));
         }

@@ -21,6 +21,7 @@ mod plans;
 mod process;
 mod run;
 mod scheduler;
+mod stories;
 mod world;
 
 /// Declares an enum and the list of its variants, so that none can be left out.

@@ -105,6 +105,8 @@ impl Lease {
     /// The queue was searched.
     pub fn handle_search(&mut self, now: Timestamp, found: Search, submitter: Submitter) {
         self.pace.step(now, self.bounds());
+        // One for a single submission can miss the job of a later one.
+        let for_any = self.claim().any_nonce;
         match found {
             Search::Unknown(why) => {
                 self.handle_silence(now, why);
@@ -114,12 +116,15 @@ impl Lease {
             }
             Search::Clean => {
                 self.unknown = None;
-                self.scouted = true;
+                self.scouted |= for_any;
                 if submitter == Submitter::Ended {
                     self.handle_clean(now);
                 }
             }
-            Search::Found(found) => self.handle_found(now, *found, submitter),
+            Search::Found(found) => {
+                self.scouted |= for_any;
+                self.handle_found(now, *found, submitter);
+            }
         }
     }
 
@@ -140,7 +145,6 @@ impl Lease {
 
     fn handle_found(&mut self, now: Timestamp, found: Found, submitter: Submitter) {
         self.unknown = None;
-        self.scouted = true;
         // A job of an earlier submission that has ended is not what was searched for.
         let searched_for = self.state.searched_for();
         if searched_for.is_none() && found.sighting.state.meaning() == Meaning::Finished {

@@ -37,8 +37,9 @@ impl State {
                 let searched = |attempt: &Attempt| attempt.is_searched_for(nonce);
                 self.attempt.as_ref().is_some_and(searched) || self.over(settle).is_some()
             }
-            // A submission can only have been begun where nothing was left of the last.
-            Event::TailLost => self.over(settle).is_some(),
+            // A submission can only have been begun where nothing was left of the last. Of one
+            // that is unanswered what was lost may have told just that.
+            Event::TailLost => self.searched_for().is_some() || self.over(settle).is_some(),
             _ => true,
         }
     }
@@ -49,9 +50,10 @@ impl State {
         match &entry.event {
             Event::Opened(_) => Err(illegal("opened", "the lease is open already")),
             Event::TailLost => {
-                let mut attempt = self.next_attempt(at, Nonce::from_bits(0));
-                attempt.claim.any_nonce = true;
-                self.attempt = Some(attempt);
+                if self.searched_for().is_none() {
+                    self.attempt = Some(self.next_attempt(at, Nonce::from_bits(0)));
+                }
+                self.attempt_mut("tail_lost")?.claim.any_nonce = true;
                 Ok(())
             }
             Event::SubmissionIntended { .. } if self.wish.is_some() => {

@@ -102,6 +102,7 @@ fn hash_lease(lease: &Lease, tick: u32, hasher: &mut impl Hasher) {
         seen_at,
         unknown,
         pace: _,
+        announced: _,
         accounting_due,
         requeue_forbidden,
         cancelled_at: _,
@@ -138,11 +139,13 @@ fn hash_state(state: &State, hasher: &mut impl Hasher) {
         accounted,
     } = attempt;
     (&claim.tag.nonce, claim.submitted, claim.restarts).hash(hasher);
-    (claim.any_nonce, endpoint, handed_out).hash(hasher);
+    (claim.any_nonce, claim.comments_stay).hash(hasher);
+    (endpoint, handed_out).hash(hasher);
     (marker, accounted).hash(hasher);
     match stage {
         // What was said instead of an answer is for people.
         Stage::Unanswered { said: _ } => 0.hash(hasher),
+        Stage::NotFound { said: _ } => 1.hash(hasher),
         other => other.hash(hasher),
     }
 }

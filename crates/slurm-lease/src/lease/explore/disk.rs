@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use super::Mutant;
 use super::scheduler::Job;
-use crate::lease::state::{IllegalEvent, State};
+use crate::lease::illegal::IllegalEvent;
+use crate::lease::state::State;
 use crate::record::{Entry, Event, Journal};
 
 #[derive(Clone)]
