@@ -75,8 +75,6 @@ plans! {
     endpoint, 3_000: Budget { requeues: 1, endpoints: 2, acquires: 1, ticks: 1, ..NOTHING };
     /// The controller loses its state and gives the number to somebody else.
     wipe, 40_000: Budget { wipes: 1, strangers: 1, ticks: 1, ..PAIR };
-    /// The controller loses its state and gives the number to the next job of the lease.
-    wipe_of_rival, 20_000: Budget { wipes: 1, ..RIVALS };
     /// The controller is silent about single jobs, and forgets those that have finished.
     mute, 70_000: Budget { mutes: 1, purges: 1, ..PAIR };
 }

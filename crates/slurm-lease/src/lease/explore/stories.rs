@@ -50,7 +50,7 @@ fn a_journal_that_lost_a_second_submission_leads_to_its_job() {
             acquires: 1,
             releases: 1,
             cuts: 1,
-            ticks: 2,
+            ticks: 1,
             ..Budget::NOTHING
         };
         let explored = explore(world);
