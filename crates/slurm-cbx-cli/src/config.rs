@@ -296,6 +296,17 @@ mod tests {
     }
 
     #[test]
+    fn the_site_guide_tells_of_every_key() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/site-guide.md");
+        let guide = std::fs::read_to_string(path).unwrap();
+        let (_, table) = guide.split_once("<!-- keys -->").unwrap();
+        let (table, _) = table.split_once("<!-- end keys -->").unwrap();
+        let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+        let keys: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        assert_eq!(keys, KEYS);
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         insta::assert_snapshot!(read(json!({"partion": "batch"})).unwrap_err(), @r#"external.config has no key "partion"; did you mean partition?"#);
         insta::assert_snapshot!(read(json!({"zebrafish": 1})).unwrap_err(), @r#"external.config has no key "zebrafish""#);

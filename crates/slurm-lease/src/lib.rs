@@ -39,4 +39,4 @@ pub use lease::{INTENTION_LIMIT, IllegalEvent, Lease, Policy, Step, Submitter};
 pub use record::{
     Access, Entry, Event, Journal, JournalError, LineError, Login, Opened, ReleaseCause, VERSION,
 };
-pub use resources::{ResourceError, Resources};
+pub use resources::{REFUSED_OPTIONS, ResourceError, Resources};

@@ -55,7 +55,7 @@ pub enum ResourceError {
 
 /// Options that are ours to set, or would change what a submission is or says, with the letter
 /// that they can be given as.
-const REFUSED: [(&str, Option<char>, &str); 30] = [
+pub const REFUSED_OPTIONS: [(&str, Option<char>, &str); 30] = [
     ("array", Some('a'), "a lease is one job, not an array"),
     (
         "batch",
@@ -375,7 +375,7 @@ fn check_long(word: &str, long: &str) -> Result<bool, ResourceError> {
         Some((name, value)) => (name, Some(value)),
         None => (long, None),
     };
-    let refusal = REFUSED
+    let refusal = REFUSED_OPTIONS
         .iter()
         .find(|(refused, _, _)| refused.starts_with(name));
     match refusal {
@@ -393,7 +393,10 @@ fn check_letters(word: &str) -> Result<bool, ResourceError> {
     };
     let mut rest = letters.chars();
     while let Some(letter) = rest.next() {
-        if let Some((_, _, why)) = REFUSED.iter().find(|(_, known, _)| *known == Some(letter)) {
+        if let Some((_, _, why)) = REFUSED_OPTIONS
+            .iter()
+            .find(|(_, known, _)| *known == Some(letter))
+        {
             return Err(refused(word, why));
         }
         if LETTERS_WITH_VALUE.contains(letter) {

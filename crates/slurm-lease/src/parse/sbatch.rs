@@ -31,7 +31,7 @@ pub struct Refusal {
 /// `sbatch: error: Batch job submission failed: <one of these>`. From the table in Slurm's
 /// `src/common/slurm_errno.c`, 20.11 to 26.05, where the wording changed both are here.
 /// Temporary conditions count: sbatch has retried them by then, and no job came of it.
-const REFUSALS: [&str; 51] = [
+pub const REFUSALS: [&str; 51] = [
     "Invalid partition name specified",
     "Invalid account or account/partition combination specified",
     "Invalid qos specification",
@@ -88,7 +88,7 @@ const REFUSALS: [&str; 51] = [
 
 /// What a line on stderr holds when sbatch itself refused, before it spoke to a controller.
 /// getopt names the program by the path that it was called with.
-const USAGE_ERRORS: [&str; 16] = [
+pub const USAGE_ERRORS: [&str; 16] = [
     "sbatch: unrecognized option",
     "sbatch: invalid option",
     "sbatch: option ",
@@ -112,7 +112,7 @@ const NOT_CONTACTED: &str = "Unable to contact slurm controller (connect failure
 /// What is said of a request that was sent and not answered: `Socket timed out on send/recv
 /// operation`, `Zero Bytes were transmitted or received`, `Transport endpoint is not connected`,
 /// `Header lengths are longer than data received`.
-const MAY_BE_SENT: [&str; 6] = [
+pub const MAY_BE_SENT: [&str; 6] = [
     "timed out",
     "send/receive",
     "send/recv",
