@@ -16,6 +16,8 @@ use crate::record::{Entry, Event, Journal, Opened, ReleaseCause};
 
 mod attempt;
 #[cfg(test)]
+mod diagram;
+#[cfg(test)]
 mod explore;
 mod hear;
 mod illegal;
