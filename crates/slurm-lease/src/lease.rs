@@ -4,6 +4,74 @@
 //! `handle_` method of that name. Time is an argument. Every change is an event that
 //! [`Step::Record`] puts on disk before the step that relies on it, and recovery replays those
 //! events through the same transitions ([`Lease::replay`]).
+//!
+//! Whoever drives a lease does what it says until it says [`Step::Over`]:
+//!
+//! ```
+//! use slurm_lease::evidence::{self, Over};
+//! use slurm_lease::parse::{sacct, sbatch, scancel, squeue};
+//! use slurm_lease::{
+//!     Answer, Command, Entry, Lease, Mark, QueueQuery, Step, Submission, Submitter, Tag,
+//!     accounting, cancel, forbid_requeue,
+//! };
+//!
+//! /// The world: a clock, processes, a disk. In a test it is a script.
+//! trait World {
+//!     fn now(&self) -> jiff::Timestamp;
+//!     fn mark(&self) -> Mark;
+//!     fn run(&self, command: Command) -> Answer;
+//!     fn append_and_sync(&self, entries: &[Entry]) -> bool;
+//!     fn submission(&self, tag: Tag) -> Submission;
+//!     fn sleep_until(&self, time: jiff::Timestamp);
+//! }
+//!
+//! fn drive(lease: &mut Lease, world: &dyn World) -> Over {
+//!     loop {
+//!         match lease.poll(world.now()) {
+//!             Step::Record => {
+//!                 if world.append_and_sync(lease.unrecorded()) {
+//!                     lease.handle_recorded();
+//!                 } else {
+//!                     lease.handle_not_recorded();
+//!                 }
+//!             }
+//!             Step::Submit(tag) => {
+//!                 let answer = world.run(world.submission(tag).command());
+//!                 lease.handle_submission(world.now(), sbatch::parse(&answer));
+//!             }
+//!             Step::Search => {
+//!                 let (uid, mark) = (lease.opened().uid, world.mark());
+//!                 let answer = world.run(QueueQuery::User(uid, None).command(&mark));
+//!                 let queue = squeue::parse(&answer, &mark);
+//!                 let found = evidence::search(&lease.claim(), None, &queue);
+//!                 lease.handle_search(world.now(), found, Submitter::Ended);
+//!             }
+//!             Step::Look(job) => {
+//!                 let mark = world.mark();
+//!                 let answer = world.run(QueueQuery::Job(job.clone()).command(&mark));
+//!                 let queue = squeue::parse(&answer, &mark);
+//!                 lease.handle_look(world.now(), evidence::look(&lease.claim(), &job, &queue));
+//!             }
+//!             Step::Account(job) => {
+//!                 let mark = world.mark();
+//!                 let answer = world.run(accounting(&job, &mark));
+//!                 lease.handle_accounting(world.now(), &sacct::parse(&answer, &mark));
+//!             }
+//!             Step::ForbidRequeue(job) => {
+//!                 world.run(forbid_requeue(job));
+//!                 lease.handle_requeue_forbidden();
+//!             }
+//!             Step::Cancel(job) => {
+//!                 let answer = world.run(cancel(job));
+//!                 lease.handle_cancel(world.now(), scancel::parse(&answer));
+//!             }
+//!             Step::Wait(until) => world.sleep_until(until),
+//!             Step::Over(proof) => return proof,
+//!         }
+//!     }
+//! }
+//! # let _ = drive;
+//! ```
 
 use jiff::{SignedDuration, Timestamp};
 
