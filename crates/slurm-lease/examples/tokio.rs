@@ -61,12 +61,12 @@ fn open(directory: &Utf8PathBuf) -> Result<Lease, Box<dyn Error>> {
         asked: String::new(),
         access: Access::default(),
     };
-    Ok(Lease::open(opened, Timestamp::now(), Policy::default()))
+    Ok(Lease::open(opened, now(), Policy::default()))
 }
 
 async fn drive(lease: &mut Lease, directory: &Utf8PathBuf) -> Result<Over, Box<dyn Error>> {
     loop {
-        let step = lease.poll(Timestamp::now());
+        let step = lease.poll(now());
         println!("{step:?}");
         match step {
             Step::Record => match record(lease, directory) {
@@ -75,7 +75,7 @@ async fn drive(lease: &mut Lease, directory: &Utf8PathBuf) -> Result<Over, Box<d
             },
             Step::Submit(tag) => {
                 let answer = run(&submission(lease, directory, tag).command()).await;
-                lease.handle_submission(Timestamp::now(), sbatch::parse(&answer));
+                lease.handle_submission(now(), sbatch::parse(&answer));
             }
             Step::Search => {
                 let mark = Mark::from_bits(random()? as u32);
@@ -84,24 +84,24 @@ async fn drive(lease: &mut Lease, directory: &Utf8PathBuf) -> Result<Over, Box<d
                 let found = evidence::search(&lease.claim(), None, &queue);
                 // One process, one lease: no sbatch of it runs while this is awaited. After a
                 // crash one might, so a real program holds a lock across it, as the driver does.
-                lease.handle_search(Timestamp::now(), found, Submitter::Ended);
+                lease.handle_search(now(), found, Submitter::Ended);
             }
             Step::Look(job) => {
                 let mark = Mark::from_bits(random()? as u32);
                 let query = QueueQuery::Job(job.clone());
                 let queue = squeue::parse(&run(&query.command(&mark)).await, &mark);
                 let look = evidence::look(&lease.claim(), &job, &queue);
-                lease.handle_look(Timestamp::now(), look);
+                lease.handle_look(now(), look);
                 let runs = |seen: &evidence::Sighting| seen.state.meaning() == Meaning::Live;
                 if lease.sighting().is_some_and(runs) && lease.wish().is_none() {
                     println!("it runs; that was all");
-                    lease.handle_release(Timestamp::now(), ReleaseCause::Asked);
+                    lease.handle_release(now(), ReleaseCause::Asked);
                 }
             }
             Step::Account(job) => {
                 let mark = Mark::from_bits(random()? as u32);
                 let answer = run(&accounting(&job, &mark)).await;
-                lease.handle_accounting(Timestamp::now(), &sacct::parse(&answer, &mark));
+                lease.handle_accounting(now(), &sacct::parse(&answer, &mark));
             }
             Step::ForbidRequeue(job) => {
                 run(&forbid_requeue(job)).await;
@@ -109,12 +109,10 @@ async fn drive(lease: &mut Lease, directory: &Utf8PathBuf) -> Result<Over, Box<d
             }
             Step::Cancel(job) => {
                 let answer = run(&cancel(job)).await;
-                lease.handle_cancel(Timestamp::now(), scancel::parse(&answer));
+                lease.handle_cancel(now(), scancel::parse(&answer));
             }
             Step::Wait(until) => {
-                let pause = until
-                    .duration_since(Timestamp::now())
-                    .max(jiff::SignedDuration::ZERO);
+                let pause = until.duration_since(now()).max(jiff::SignedDuration::ZERO);
                 tokio::time::sleep(pause.unsigned_abs()).await;
             }
             Step::Over(proof) => return Ok(proof),
@@ -185,4 +183,12 @@ fn random() -> std::io::Result<u64> {
     let mut bytes = [0; 8];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
+}
+
+/// The time, without what only the driver has of jiff.
+fn now() -> Timestamp {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let nanoseconds = i32::try_from(since.subsec_nanos()).unwrap_or(0);
+    Timestamp::new(seconds, nanoseconds).unwrap_or(Timestamp::MAX)
 }
