@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::command::QUERY_LIMIT;
@@ -132,6 +133,7 @@ impl Leases {
     ) -> Result<Released, ReleaseError> {
         let files = Files::in_dir(drive.held.dir().path());
         let watch = Watch::nothing();
+        let began = now();
         let mut ending: Option<Deadline> = None;
         let mut searched = false;
         // The runner reads the wish too, so that a release works where the controller does not.
@@ -174,11 +176,18 @@ impl Leases {
             }
             if !pause.is_zero() {
                 watch.wait(Some(&files), pause.min(drive.deadline.left()));
-                if drive.held.was_removed() {
+                if self.was_ended_since(&drive.held, began) {
                     return Err(ReleaseError::NoSuchLease(drive.held.dir().lease().clone()));
                 }
             }
         }
+    }
+
+    /// Whether another process has proven the lease over since then and removed its record. That
+    /// the record is gone says nothing: anybody may have removed it.
+    fn was_ended_since(&self, held: &Held, began: Timestamp) -> bool {
+        let tombstone = self.store.tombstone(held.dir().lease()).ok().flatten();
+        held.was_removed() && tombstone.is_some_and(|tombstone| tombstone.at >= began)
     }
 }
 

@@ -501,7 +501,7 @@ impl Held {
         committed
     }
 
-    /// Whether another process has removed the record that this lease was read from.
+    /// Whether the record that this lease was read from is gone.
     pub(crate) fn was_removed(&self) -> bool {
         self.on_disk > 0 && !self.dir.exists()
     }
