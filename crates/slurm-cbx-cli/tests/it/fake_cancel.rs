@@ -6,8 +6,8 @@ use fake_slurm::{Action, Base, ClusterConfig, Controller, Execution, Program, Su
 use serde_json::json;
 
 use crate::client::{acquire, list, release, text};
-use crate::fake_site::{Site, each};
-use crate::truth::{seconds, until};
+use crate::fake_site::{Site, each, greeter, publishing};
+use crate::truth::{processes_of, seconds, until};
 
 fn refuse(text: &str, status: u8) -> Action {
     Action::Refuse {
@@ -161,6 +161,31 @@ fn an_epilog_makes_nobody_wait() {
     site.forget_queue();
     site.cleanup().done();
     site.assert_nothing_left();
+}
+
+#[test]
+fn without_a_controller_the_runner_is_told() {
+    each(&[Controller::Down, Controller::Hung], |&controller| {
+        let site = Site::new();
+        let identity = site.identity();
+        let runner = site.runner(&format!(
+            "{}until [ -e \"$lease/release\" ]; do sleep 0.1; done\n",
+            publishing(greeter())
+        ));
+        let config = json!({"runnerScript": runner});
+        site.warmup(&identity, &config).lease();
+        site.cluster.controller(controller).unwrap();
+        let mut running = site.begin(&release(&identity));
+        let of_job = format!("CBX_LEASE_ID={}", identity.lease);
+        until(seconds(15), "the runner to end", || {
+            processes_of(&of_job).is_empty()
+        });
+        assert!(running.is_going_on(), "nothing proves its end");
+        assert_eq!(site.records(), [identity.lease.as_str()]);
+        site.cluster.controller(Controller::Up).unwrap();
+        running.finish(seconds(25)).done();
+        site.assert_nothing_left();
+    });
 }
 
 /// A controller that lost its state, and a job of the same user that has our number since.

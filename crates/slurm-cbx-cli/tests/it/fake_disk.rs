@@ -5,9 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fake_slurm::{Action, Program};
 use serde_json::{Value, json};
 
-use crate::client::{Identity, list, text};
+use crate::client::{Identity, list, release, text};
 use crate::fake_site::{Site, each};
 use crate::truth::{seconds, until};
 
@@ -258,6 +259,31 @@ fn a_lease_without_a_directory_is_found_by_its_tag() {
             site.assert_nothing_left();
         }
     });
+}
+
+#[test]
+fn a_release_whose_record_is_removed_meanwhile_still_ends_the_job() {
+    let (site, identity, _, _) = with_journal();
+    site.cluster
+        .inject_next(Program::Scancel, Action::DoNothing)
+        .unwrap();
+    let running = site.begin(&release(&identity));
+    until(seconds(10), "the first scancel", || {
+        !site.cluster.calls_of(Program::Scancel).unwrap().is_empty()
+    });
+    fs::remove_dir_all(site.lease_dir(&identity)).unwrap();
+    // It may say that it failed, but not that it is done while the job runs.
+    let reply = running.finish(seconds(40)).within(seconds(25));
+    let is_live = !site.live(&identity).is_empty();
+    assert_eq!(
+        is_live,
+        reply.answer.get("error").is_some(),
+        "{}",
+        reply.answer
+    );
+    site.release(&identity).within(seconds(25)).done();
+    site.cleanup().done();
+    site.assert_nothing_left();
 }
 
 #[test]

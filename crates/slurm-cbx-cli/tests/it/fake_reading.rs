@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fake_slurm::{Action, Base, ClusterConfig, Controller, Exit, Fault, Flag, Program};
+use fake_slurm::{Accounting, Action, Base, ClusterConfig, Controller, Exit, Fault, Flag, Program};
 use serde_json::Value;
 
 use crate::client::{Identity, text};
@@ -11,8 +11,11 @@ use crate::truth::seconds;
 
 /// That no look takes the lease for over, hands out what is not there, or cancels anything.
 fn assert_kept(site: &Site, identity: &Identity, is_usable: bool) -> Value {
+    let questions = || site.cluster.calls_of(Program::Squeue).unwrap().len();
+    let asked = questions();
     site.forget_queue();
     let row = site.listed(identity).expect("a row");
+    assert!(questions() > asked, "an old picture was good enough");
     assert_eq!(row["cloudId"], "slurm/job/1");
     assert_ne!(row["labels"]["state"], "terminated", "{row}");
     site.forget_queue();
@@ -216,11 +219,19 @@ fn a_job_that_is_requeued_is_the_same_lease() {
 
 #[test]
 fn a_purged_job_is_proven_gone() {
-    each(&[false, true], |&accounting| {
+    let databases = [
+        Accounting::Up,
+        Accounting::Lagging(Duration::from_secs(3600)),
+        Accounting::Down,
+        Accounting::NoDatabase,
+        Accounting::Disabled,
+    ];
+    each(&databases, |&database| {
         let site = Site::with_config(ClusterConfig {
-            accounting,
+            accounting: database != Accounting::Disabled,
             ..ClusterConfig::default()
         });
+        site.cluster.accounting(database).unwrap();
         let (gone, used) = (site.identity(), site.identity());
         site.warmup_modelled(&gone);
         site.warmup_modelled(&used);
