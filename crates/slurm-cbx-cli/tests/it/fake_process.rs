@@ -1,15 +1,17 @@
 //! Processes that are told to stop, that are killed, and whose client goes away.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use fake_slurm::Program;
+use rustix::fs::fstat;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::client::{Identity, Running, acquire, list, warmup};
 use crate::cluster::signal;
 use crate::fake_site::{Site, each};
-use crate::truth::{is_alive, seconds, until};
+use crate::truth::{holders_of, is_alive, seconds, until};
 
 fn grace(seconds: u64) -> Value {
     json!({"unclaimedGraceSeconds": seconds})
@@ -254,4 +256,19 @@ fn an_answered_acquire_leaves_nothing_behind() {
     assert_eq!(left, 0, "a lock is left");
     assert_eq!(site.cluster.calls_of(Program::Scancel).unwrap().len(), 1);
     site.assert_nothing_left();
+}
+
+#[test]
+fn who_holds_a_pipe_is_found() {
+    let mut child = Command::new("sleep")
+        .arg("60")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pipe = fstat(child.stdout.as_ref().unwrap()).unwrap().st_ino;
+    let found = |pid: u32| holders_of(pipe).iter().any(|process| process.pid == pid);
+    until(seconds(10), "the child to be found", || found(child.id()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!found(child.id()));
 }

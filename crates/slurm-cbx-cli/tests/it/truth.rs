@@ -79,6 +79,26 @@ pub(crate) fn processes_of(text: &str) -> Vec<Process> {
     }
 }
 
+/// Every process that has an end of this pipe open, but for this one and what it is just about to
+/// start.
+pub(crate) fn holders_of(pipe: u64) -> Vec<Process> {
+    let target = format!("pipe:[{pipe}]");
+    let own = fs::read_link("/proc/self/exe").unwrap();
+    let holds = |pid: u32| {
+        let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+            return false;
+        };
+        let mut links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        let other = fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe != own);
+        other && links.any(|link| link.to_str() == Some(&target))
+    };
+    let entries = fs::read_dir("/proc").unwrap();
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|&pid| holds(pid))
+        .filter_map(Process::find)
+        .collect()
+}
+
 /// The process that listens on this port.
 pub(crate) fn listener(port: &str) -> Option<u32> {
     let filter = format!("sport = :{port}");
