@@ -202,6 +202,11 @@ pub(super) fn is_abandoned(dir: &LeaseDir) -> bool {
     last_sign(dir).is_some_and(|age| age >= Duration::from_secs(grace))
 }
 
+/// Whether an acquire is just at work on a lease, whatever became of an earlier one.
+pub(super) fn is_being_acquired(dir: &LeaseDir) -> bool {
+    dir.exists() && dir.file(ACQUIRING).exists() && is_attended(dir)
+}
+
 /// Gives the pipe to the acquire's end back, so that nobody waits for it to close.
 fn close_stdout() {
     if let Ok(nowhere) = files::nowhere() {
@@ -215,7 +220,7 @@ fn is_unclaimed(dir: &LeaseDir) -> bool {
 }
 
 /// Whether an acquire of this lease is alive.
-pub(super) fn is_attended(dir: &LeaseDir) -> bool {
+fn is_attended(dir: &LeaseDir) -> bool {
     let exclusive = FlockOperation::NonBlockingLockExclusive;
     match Lock::try_take(&dir.file(ACQUIRING), exclusive) {
         Ok(Some(_free)) if files::locks_are_inherited(dir.path()) => false,

@@ -291,3 +291,45 @@ fn slug_of(name: &str) -> String {
         .map(|(slug, _)| slug);
     slug.unwrap_or(name).to_owned()
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Program;
+    use crate::driver::keeper::Presence;
+    use crate::driver::{Options, Programs};
+    use crate::id::Uid;
+    use crate::record::{Access, Opened};
+
+    #[test]
+    fn a_cleanup_leaves_alone_what_is_about_to_be_submitted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().canonicalize().unwrap();
+        let mut options = Options::new(path.join("state").to_str().unwrap());
+        // No controller answers.
+        options.programs = Programs::on_path().with(Program::Squeue, "/bin/false");
+        let leases = Leases::open(options).unwrap();
+        let lease: LeaseId = "cbx_0123456789ab".parse().unwrap();
+        let opened = Opened {
+            slug: "smoke".to_owned(),
+            name: (&lease).into(),
+            lease: lease.clone(),
+            uid: Uid(rustix::process::getuid().as_raw()),
+            store: leases.store.id().clone(),
+            cluster: None,
+            asked: String::new(),
+            access: Access::default(),
+        };
+        let dir = leases.store.dir(&lease);
+        let mut held = Held::new(dir.clone(), opened, now(), leases.policy);
+        held.commit().unwrap();
+        let presence = Presence::begin(&dir, None, Duration::ZERO).unwrap();
+        for dry_run in [true, false] {
+            assert_eq!(leases.cleanup(dry_run).unwrap(), Cleaned::default());
+        }
+        assert!(held.lease.wish().is_none() && dir.exists());
+        assert!(!held.refresh().unwrap(), "nobody has written to the record");
+        presence.end();
+        assert_eq!(leases.cleanup(false).unwrap().removed, [lease]);
+        assert!(!dir.exists());
+    }
+}

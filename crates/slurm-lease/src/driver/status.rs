@@ -12,7 +12,7 @@ use crate::driver::clock::{Deadline, now};
 use crate::driver::drive::{Drive, Driven};
 use crate::driver::files;
 use crate::driver::former;
-use crate::driver::keeper::{CLAIMED, is_attended};
+use crate::driver::keeper::{CLAIMED, is_being_acquired};
 use crate::driver::keys;
 use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
 use crate::endpoint::{Endpoint, StopMarker};
@@ -183,8 +183,9 @@ impl Leases {
             drop(keys::pin(drive.held.dir(), endpoint));
         }
         let dir = drive.held.dir().clone();
+        let lease = &drive.held.lease;
         View {
-            awaited: drive.held.lease.is_vacant() && is_attended(&dir),
+            awaited: lease.is_vacant() && lease.wish().is_none() && is_being_acquired(&dir),
             lease: drive.held.lease,
             dir,
             ready,

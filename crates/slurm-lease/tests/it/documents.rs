@@ -12,8 +12,8 @@ use std::time::Duration;
 use slurm_lease::evidence::{GoneBecause, NeverBecause};
 use slurm_lease::parse::sbatch::{MAY_BE_SENT, REFUSALS, USAGE_ERRORS};
 use slurm_lease::{
-    CANCEL_LIMIT, INTENTION_LIMIT, JobState, PASSED_THROUGH, PASSED_TO_SBATCH, PINNED, Policy,
-    QUERY_LIMIT, REFUSED_OPTIONS, SUBMIT_LIMIT,
+    CANCEL_LIMIT, INTENTION_LIMIT, JobState, PASSED_THROUGH, PASSED_TO_SBATCH, PINNED,
+    PINNED_FOR_QUERIES, Policy, QUERY_LIMIT, REFUSED_OPTIONS, SUBMIT_LIMIT,
 };
 
 /// How a transcript begins: a fence with the name of the recording behind it.
@@ -109,6 +109,9 @@ fn generated(what: &str) -> String {
         "passed through" => line(PASSED_THROUGH.map(str::to_owned)),
         "passed to sbatch" => line(PASSED_TO_SBATCH.map(str::to_owned)),
         "pinned" => line(PINNED.map(|(name, value)| format!("{name}={value}"))),
+        "pinned for queries" => {
+            line(PINNED_FOR_QUERIES.map(|(name, value)| format!("{name}={value}")))
+        }
         "policy" => policy(),
         "limits" => limits(),
         "refused options" => refused_options(),
