@@ -70,7 +70,7 @@ pub enum AcquireError {
         faults: Vec<String>,
     },
     /// Slurm refused the submission. There is no job.
-    #[error("Slurm refused the job: {said}")]
+    #[error("Slurm refused the job, so there is none: {said}")]
     Refused {
         /// In Slurm's words.
         said: String,
