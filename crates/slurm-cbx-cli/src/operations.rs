@@ -81,7 +81,7 @@ fn acquire(arguments: &Arguments, request: &Request) -> Answered {
     );
     let leases = arguments.leases()?;
     let watch = Watch::nothing().signals()?.peer(io::stdout())?;
-    let mut progress = Progress::new();
+    let mut progress = Progress::new(ctrl_c(&order));
     let view = leases.acquire(&order, &watch, &mut |lease| progress.tell(lease))?;
     let mut lease = describe(&view);
     if let Some(endpoint) = &view.ready {
@@ -89,6 +89,18 @@ fn acquire(arguments: &Arguments, request: &Request) -> Answered {
         lease.ssh = Some(ssh(&view, endpoint)?);
     }
     Ok(Answer::lease(lease))
+}
+
+/// What becomes of the job if the wait for it is interrupted. The client kills its adapter then,
+/// so it must be said before.
+fn ctrl_c(order: &Order) -> String {
+    match order.unclaimed_grace.as_secs() {
+        grace if order.keep && grace > 0 => format!(
+            "after Ctrl-C the job ends in {grace} s, unless lease {} is asked for again",
+            order.lease
+        ),
+        _ => "Ctrl-C ends the job".to_owned(),
+    }
 }
 
 fn order(

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use slurm_lease::{JobRef, Lease};
+use slurm_lease::{JobRef, Lease, Meaning};
 
 use crate::words;
 
@@ -20,6 +20,8 @@ const MANY: u32 = 100;
 #[derive(Debug)]
 pub(crate) struct Progress {
     started: Instant,
+    /// What Ctrl-C does while the job is queued: said once, since nobody can say it then.
+    ctrl_c: Option<String>,
     job: Option<JobRef>,
     last: String,
     spoke: Option<Instant>,
@@ -27,9 +29,10 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(ctrl_c: String) -> Self {
         Self {
             started: Instant::now(),
+            ctrl_c: Some(ctrl_c),
             job: None,
             last: String::new(),
             spoke: None,
@@ -42,14 +45,27 @@ impl Progress {
         if let Some(job) = lease.job()
             && self.job.as_ref() != Some(job)
         {
+            // One that was seen before it was told of was submitted by an earlier process.
+            let known = self.job.is_none() && lease.sighting().is_some();
             self.job = Some(job.clone());
-            self.say(&format!("job {job} is submitted"));
+            self.say(&if known {
+                format!("job {job} of this lease is there already")
+            } else {
+                format!("job {job} is submitted")
+            });
         }
         let Some(seen) = lease.sighting() else { return };
-        let state = if lease.endpoint().is_some() {
-            format!("{}, waiting for its sshd to answer", seen.state)
-        } else {
-            words::status(lease, false, Timestamp::now())
+        let meaning = seen.state.meaning();
+        let state = match (lease.endpoint(), meaning) {
+            (Some(_), Meaning::Live) => {
+                let state = words::status(lease, false, Timestamp::now());
+                format!("{state}, waiting for its sshd to answer")
+            }
+            // Its runner is quicker than Slurm's next answer.
+            (Some(_), Meaning::Queued | Meaning::Starting) => {
+                "started, waiting for its sshd to answer".to_owned()
+            }
+            _ => words::status(lease, false, Timestamp::now()),
         };
         // What is left of the time changes with every look and is no news.
         let state = state
@@ -60,6 +76,10 @@ impl Progress {
         if state != self.last && self.may_speak() {
             self.say(&state);
             self.last = state;
+            let is_queued = meaning == Meaning::Queued && lease.endpoint().is_none();
+            if let Some(ctrl_c) = self.ctrl_c.take_if(|_| is_queued) {
+                self.say(&ctrl_c);
+            }
         }
     }
 
