@@ -112,17 +112,10 @@ impl Request {
             return Err(RequestError::Empty);
         }
         let value: Value = serde_json::from_slice(bytes)?;
-        let object = |name| match value.get(name) {
-            Some(Value::Object(_) | Value::Null) | None => Ok(()),
-            Some(_) => Err(RequestError::NotAnObject(name)),
-        };
         // What is read into fields by name could be read from a list too, by place.
         if !value.is_object() {
             return Err(RequestError::NotAnObject("the request"));
         }
-        ["config", "desired", "expected", "lease"]
-            .into_iter()
-            .try_for_each(object)?;
         // The version first: what another one says may not be what this one reads.
         match value.get("protocolVersion") {
             Some(Value::Number(version)) if version.as_u64() == Some(1) => {}
@@ -132,6 +125,13 @@ impl Request {
             }
             None => return Err(RequestError::Version("missing".to_owned())),
         }
+        let object = |name| match value.get(name) {
+            Some(Value::Object(_) | Value::Null) | None => Ok(()),
+            Some(_) => Err(RequestError::NotAnObject(name)),
+        };
+        ["config", "desired", "expected", "lease"]
+            .into_iter()
+            .try_for_each(object)?;
         let mut request: Self = serde_json::from_value(value)?;
         request.check_identifiers()?;
         Ok(request)

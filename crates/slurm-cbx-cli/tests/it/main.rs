@@ -26,6 +26,8 @@ mod fake_site;
 mod fake_submission;
 mod fake_time;
 
+mod protocol_input;
+
 mod live_clusters;
 mod live_disk;
 mod live_environment;
