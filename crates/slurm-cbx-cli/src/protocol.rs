@@ -16,6 +16,9 @@ const REQUEST_LIMIT: u64 = 4 << 20;
 /// The most that an answer may be long: the client kills an adapter that writes more than 1 MiB.
 const ANSWER_LIMIT: usize = 1 << 20;
 
+/// How many lines of an answer are told on stderr, of which the client reads 1 MiB as well.
+const LINES_TOLD: usize = 200;
+
 /// Answers the request on stdin. A failure of the operation is part of the answer; the exit
 /// status is nonzero only where no answer could be written.
 pub(crate) fn serve(arguments: &Arguments) -> ExitCode {
@@ -48,6 +51,25 @@ pub(crate) fn serve(arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// Says on stderr what the client does not show of an answer: what a cleanup and a release came
+/// to.
+fn tell(request: &Request, answer: &Answer) {
+    if !matches!(request.operation.as_str(), "cleanup" | "release") {
+        return;
+    }
+    let said: Vec<&str> = answer.said().unwrap_or_default().lines().collect();
+    let (shown, rest) = said.split_at(said.len().min(LINES_TOLD));
+    let mut lines: String = shown
+        .iter()
+        .map(|line| format!("slurm-cbx: {line}\n"))
+        .collect();
+    if !rest.is_empty() {
+        lines.push_str(&format!("slurm-cbx: and {} lines more\n", rest.len()));
+    }
+    // Whoever listened may be gone; what was asked for is done all the same.
+    drop(io::stderr().write_all(lines.as_bytes()));
+}
+
 fn answer(arguments: &Arguments) -> Answer {
     let mut bytes = Vec::new();
     if let Err(error) = io::stdin().take(REQUEST_LIMIT + 1).read_to_end(&mut bytes) {
@@ -57,7 +79,11 @@ fn answer(arguments: &Arguments) -> Answer {
         return Answer::error("the request is longer than 4 MiB");
     }
     match Request::parse(&bytes) {
-        Ok(request) => operations::perform(arguments, &request),
+        Ok(request) => {
+            let answer = operations::perform(arguments, &request);
+            tell(&request, &answer);
+            answer
+        }
         Err(error) => Answer::error(&error.to_string()),
     }
 }

@@ -423,6 +423,11 @@ impl Running {
         signal(self.pid(), which);
     }
 
+    /// Nobody reads the progress any more.
+    pub(crate) fn stop_listening(&mut self) {
+        self.stderr = None;
+    }
+
     /// Nobody reads the answer any more.
     pub(crate) fn hang_up(&mut self) {
         self.stdout = None;

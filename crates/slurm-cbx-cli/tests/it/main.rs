@@ -26,6 +26,7 @@ mod fake_site;
 mod fake_submission;
 mod fake_time;
 
+mod protocol_client;
 mod protocol_input;
 
 mod live_clusters;
