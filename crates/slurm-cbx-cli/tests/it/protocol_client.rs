@@ -404,3 +404,54 @@ fn a_list_that_would_be_too_long_is_whole_or_an_error() {
         "a part would cost the client its claims"
     );
 }
+
+/// The numbers of the points at which this request can be made to panic, but for the last: the
+/// answer is ready then.
+#[cfg(feature = "crash-points")]
+fn points(site: &Site, name: &str) -> u32 {
+    let log = site.root().join("points");
+    let mut command = site.command();
+    command.env("SLURM_LEASE_CRASH_LOG", &log);
+    Running::start(command, &recorded(name, "slurm/job/1"))
+        .finish(seconds(60))
+        .done();
+    let log = fs::read_to_string(log).unwrap();
+    let before = log
+        .lines()
+        .take_while(|line| !line.ends_with("answer ready"));
+    u32::try_from(before.count()).unwrap()
+}
+
+#[cfg(feature = "crash-points")]
+#[test]
+fn a_panic_is_answered_and_loses_nothing() {
+    for name in ["acquire-warmup", "release-stop"] {
+        let prepare = |site: &Site| {
+            if name == "release-stop" {
+                site.play("acquire-warmup").lease();
+            }
+        };
+        let counted = Site::new();
+        prepare(&counted);
+        let last = points(&counted, name);
+        assert!(last > 5, "{name} passes {last} points");
+        counted.play("release-stop").done();
+        let numbers: Vec<u32> = (1..=last).step_by(4).chain([last]).collect();
+        crate::fake_site::each(&numbers, |number| {
+            let site = Site::new();
+            prepare(&site);
+            let mut command = site.command();
+            command.env("SLURM_LEASE_PANIC_AT", number.to_string());
+            let reply = Running::start(command, &recorded(name, "slurm/job/1")).finish(seconds(60));
+            assert!(reply.stderr.contains("asked for at point"), "{reply:?}");
+            check_shape(&reply.answer);
+            let error = reply.error();
+            assert!(error.starts_with("internal error"), "{error}");
+            let lease = site.play("acquire-warmup").lease();
+            assert_eq!(site.live_jobs(), 1);
+            site.play_of("release-stop", &text(&lease["cloudId"]))
+                .done();
+            site.assert_nothing_left();
+        });
+    }
+}

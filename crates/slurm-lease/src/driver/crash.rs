@@ -7,8 +7,9 @@
 
 /// Passes a point. With `SLURM_LEASE_CRASH_LOG` set, its number and name are appended to that
 /// file; at the point that `SLURM_LEASE_CRASH_AT` gives the number or the name of, the process is
-/// killed with SIGKILL.
+/// killed with SIGKILL; at that of `SLURM_LEASE_PANIC_AT` it panics.
 #[cfg(feature = "crash-points")]
+#[expect(clippy::panic, reason = "a test asks for it")]
 pub fn crash_point(name: &str) {
     use std::io::Write;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,7 +23,12 @@ pub fn crash_point(name: &str) {
             .open(path);
         drop(log.and_then(|mut log| writeln!(log, "{number} {name}")));
     }
-    if std::env::var(AT).is_ok_and(|at| at == number.to_string() || at == name) {
+    let is_asked_for =
+        |variable| std::env::var(variable).is_ok_and(|at| at == number.to_string() || at == name);
+    if is_asked_for(PANIC) {
+        panic!("asked for at point {number}, {name}");
+    }
+    if is_asked_for(AT) {
         let _killed =
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }
@@ -32,11 +38,12 @@ pub fn crash_point(name: &str) {
 #[cfg(not(feature = "crash-points"))]
 pub fn crash_point(_: &str) {}
 
-/// The variables that say where to be killed; a keeper is not to inherit them.
+/// The variables that say where to be killed or to panic; a keeper is not to inherit them.
 const AT: &str = "SLURM_LEASE_CRASH_AT";
+const PANIC: &str = "SLURM_LEASE_PANIC_AT";
 const LOG: &str = "SLURM_LEASE_CRASH_LOG";
 
 /// Takes the variables away from a process that is about to be started.
 pub(crate) fn spare(command: &mut std::process::Command) -> &mut std::process::Command {
-    command.env_remove(AT).env_remove(LOG)
+    command.env_remove(AT).env_remove(PANIC).env_remove(LOG)
 }
