@@ -557,7 +557,7 @@ impl Reply {
 }
 
 /// The program under test, where any user can run it.
-fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<(PathBuf, Lifeline)> = OnceLock::new();
     let (path, _) = BINARY.get_or_init(|| {
         let directory = tempfile::Builder::new()

@@ -1,6 +1,7 @@
 //! slurm-cbx as its client drives it: one process per operation, a request on stdin, an answer on
 //! stdout. The `live_` modules do that on a real Slurm that `scripts/slurm-cluster` brings up;
-//! they need root, to make the users whose leases these are and to stop daemons.
+//! they need root, to make the users whose leases these are and to stop daemons. The `crabbox_`
+//! modules do the same through the real client, where there is a `crabbox` on `PATH`.
 
 #![expect(
     clippy::expect_used,
@@ -11,6 +12,8 @@
 
 mod client;
 mod cluster;
+mod crabbox;
+mod transcript;
 mod truth;
 
 mod fake_cancel;
@@ -28,6 +31,11 @@ mod fake_time;
 
 mod protocol_client;
 mod protocol_input;
+
+mod crabbox_faults;
+mod crabbox_lease;
+mod crabbox_queue;
+mod crabbox_switch;
 
 mod live_clusters;
 mod live_disk;
