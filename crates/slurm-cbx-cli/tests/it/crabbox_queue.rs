@@ -108,6 +108,26 @@ fn a_closed_terminal_takes_the_job_out() {
 
 #[test]
 #[ignore = "needs crabbox on PATH and a real Slurm"]
+fn a_warmup_that_gave_up_can_be_gone_on_with_or_stopped() {
+    let (cluster, _) = busy();
+    let config = json!({"partition": "batch", "acquireTimeoutSeconds": 3});
+    let person = Crabbox::new(&cluster, "gave-up", &config);
+    let kept = |job: &str| format!("job {job} is kept: ask for lease cbx_");
+    let said = person.run(&["warmup"]);
+    let job = person.wait_for("PENDING");
+    let error = said.failed(5, &[&kept(&job.id)]);
+    let words = error.split("ask for lease ").nth(1).unwrap();
+    let lease = words.split(' ').next().unwrap();
+    person.run(&["status", lease]).failed(5, &["is queued"]);
+    person.run(&["stop", lease]).done();
+    person.assert_nothing_left();
+    let said = person.run(&["run", "--", "true"]);
+    said.failed(5, &["not ready after 3 s", "it was cancelled"]);
+    person.assert_nothing_left();
+}
+
+#[test]
+#[ignore = "needs crabbox on PATH and a real Slurm"]
 fn ctrl_c_and_the_same_lease_again() {
     let (cluster, blocker) = busy();
     let person = Crabbox::new(&cluster, "ctrl-c-and-again", &json!({"partition": "batch"}));

@@ -88,8 +88,10 @@ pub enum AcquireError {
     #[error("{0}")]
     Ended(Box<Ended>),
     /// The job did not become ready in time.
-    #[error("{}", timed_out(*limit, state, *submitted, kept, rollback))]
+    #[error("{}", timed_out(lease, *limit, state, *submitted, kept, rollback))]
     TimedOut {
+        /// The lease.
+        lease: LeaseId,
         /// How long it was waited for.
         limit: Duration,
         /// What it was when the time was over.
@@ -116,6 +118,7 @@ pub enum AcquireError {
 }
 
 fn timed_out(
+    lease: &LeaseId,
     limit: Duration,
     state: &str,
     submitted: bool,
@@ -126,7 +129,7 @@ fn timed_out(
     let waited = format!("the job was not ready after {seconds} s ({state})");
     match (kept, rollback) {
         (Some(job), _) => format!(
-            "{waited}; job {job} is kept: ask for the same lease again to go on waiting, release it to end it"
+            "{waited}; job {job} is kept: ask for lease {lease} again to go on waiting, release it to end it"
         ),
         (None, Some(unproven)) => format!("{waited}; {unproven}"),
         (None, None) if submitted => format!("{waited}; it was cancelled"),
@@ -437,6 +440,7 @@ impl Acquiring<'_> {
             self.presence.end();
             let (kept, rollback) = (Some(job), None);
             return AcquireError::TimedOut {
+                lease: self.order.lease.clone(),
                 limit,
                 state,
                 submitted,
@@ -444,8 +448,10 @@ impl Acquiring<'_> {
                 rollback,
             };
         }
+        let lease = self.order.lease.clone();
         let rollback = self.take_back(ReleaseCause::TimedOut).err().map(Box::new);
         AcquireError::TimedOut {
+            lease,
             limit,
             state,
             submitted,
