@@ -66,7 +66,7 @@ fn path(trail: &[(usize, Action)], mut at: usize) -> String {
 
 /// Every process dies, everything that is under way arrives, and then somebody releases the lease
 /// while nothing goes wrong: the rule, if any, that this breaks.
-fn end(world: &World, ended: &mut HashSet<u64>) -> Option<Rule> {
+pub(super) fn end(world: &World, ended: &mut HashSet<u64>) -> Option<Rule> {
     let mut world = world.clone();
     world.budget = Budget::NOTHING;
     world.calm();

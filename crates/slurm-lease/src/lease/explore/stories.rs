@@ -1,8 +1,9 @@
-//! Explorations that begin in the middle: what comes before takes too many steps to get there by
-//! going everywhere.
+//! What takes too many steps to get there by going everywhere.
+
+use std::collections::HashSet;
 
 use super::process::{Role, Write};
-use super::run::explore;
+use super::run::end;
 use super::world::{Action, Budget, Told, World};
 
 /// The first submission was intended and never begun, its process having died. The next process
@@ -40,23 +41,33 @@ impl World {
     }
 }
 
-/// Whatever the journal loses of the two submissions, nobody makes a third one while the job of
-/// the second may live, and its record is not removed.
+/// Whatever the journal loses of the two submissions, an acquire makes no third one while the job
+/// of the second may live, and its record is not removed.
 #[test]
 fn a_journal_that_lost_a_second_submission_leads_to_its_job() {
     for strips in [false, true] {
         let mut world = second_submission(strips);
-        world.budget = Budget {
-            acquires: 1,
-            releases: 1,
-            cuts: 1,
-            ticks: 1,
-            ..Budget::NOTHING
-        };
-        let explored = explore(world);
-        if let Some((rule, path)) = explored.violation {
-            panic!("{rule}, where comments are stripped: {strips}:\n{path}");
+        world.budget.cuts = 1;
+        let cuts = world.actions().into_iter();
+        let cuts: Vec<Action> = cuts
+            .filter(|action| matches!(action, Action::Cut { .. }))
+            .collect();
+        assert!(cuts.len() > 3, "{cuts:?}");
+        for cut in cuts {
+            let mut world = world.clone();
+            world.act(cut);
+            world.perform(Action::Start(0, Role::Acquires));
+            let step = Action::Step(0, Write::Whole);
+            for _ in 0..40 {
+                if world.actions().contains(&step) {
+                    world.act(step);
+                }
+            }
+            let broken = world.violation.or_else(|| end(&world, &mut HashSet::new()));
+            assert_eq!(
+                broken, None,
+                "{cut:?}, where comments are stripped: {strips}"
+            );
         }
-        assert!(explored.states > 1000, "{}", explored.states);
     }
 }
