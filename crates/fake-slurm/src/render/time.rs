@@ -24,8 +24,8 @@ impl TimeStyle {
         };
         let zone = match call.variable("TZ") {
             _ if format == "%s" => TimeZone::UTC,
-            Some(name) => TimeZone::get(name).unwrap_or(TimeZone::UTC),
-            None => TimeZone::system(),
+            Some(name) => named_zone(name),
+            None => zone_of_file("/etc/localtime").unwrap_or_else(TimeZone::system),
         };
         Self {
             format: format.to_owned(),
@@ -49,6 +49,21 @@ impl TimeStyle {
     pub(crate) fn show_or(&self, moment: Option<Moment>, otherwise: &str) -> String {
         moment.map_or_else(|| otherwise.to_owned(), |moment| self.show(moment))
     }
+}
+
+/// The zone that TZ names. Its file is read where it usually is: to look a name up in a database
+/// of zones is to walk through all of them, which takes longer than the rest of a call.
+fn named_zone(name: &str) -> TimeZone {
+    let file = format!("/usr/share/zoneinfo/{name}");
+    zone_of_file(&file)
+        .or_else(|| TimeZone::posix(name).ok())
+        .or_else(|| TimeZone::get(name).ok())
+        .unwrap_or(TimeZone::UTC)
+}
+
+fn zone_of_file(path: &str) -> Option<TimeZone> {
+    let bytes = std::fs::read(path).ok()?;
+    TimeZone::tzif(path, &bytes).ok()
 }
 
 /// `1-02:03:04`, `2:03:04`, `3:04`: squeue's durations.

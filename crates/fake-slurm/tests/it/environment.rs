@@ -199,3 +199,17 @@ fn every_call_is_logged_without_values() {
     let log = std::fs::read_to_string(bench.directory.path().join("cluster/calls.jsonl")).unwrap();
     assert!(!log.contains("value-of-it"));
 }
+
+#[test]
+fn times_are_shown_in_the_zone_of_the_caller() {
+    let bench = Bench::new();
+    let id = bench.submit(&[]).to_string();
+    let shown = |zone: &str| {
+        let mut squeue = bench.command("squeue");
+        squeue.env_remove("SLURM_TIME_FORMAT").env("TZ", zone);
+        let output = squeue.args(["-h", "-j", &id, "-o", "%V"]).output().unwrap();
+        Said::from(output).stdout
+    };
+    assert_eq!(shown("UTC"), "2023-11-14T22:13:20\n");
+    assert_eq!(shown("JST-9"), "2023-11-15T07:13:20\n");
+}
