@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use fake_slurm::{Generation, Program};
 
-use crate::recording::{Recording, normalised, root};
+use crate::docs;
+use crate::recording::{Recording, normalised, root, without_places};
 use crate::situations::SITUATIONS;
 use crate::stage::{Setup, Stage};
 
@@ -43,11 +43,11 @@ fn compare(generation: Generation, case: &str, setup: Setup) -> Result<Outcome, 
     setup(&mut stage);
     let reply = stage.ask(&recording);
     let shown = |status: u8, stdout: &[u8], stderr: &[u8]| {
-        format!(
-            "[{status}]\n{}--\n{}",
-            normalised(stdout),
-            normalised(stderr)
-        )
+        let mut stdout = normalised(stdout);
+        if case.ends_with("show-config") {
+            stdout = without_places(&stdout);
+        }
+        format!("[{status}]\n{stdout}--\n{}", normalised(stderr))
     };
     let real = shown(recording.status, &recording.stdout, &recording.stderr)
         .replace("/usr/bin/", "")
@@ -120,40 +120,9 @@ fn the_fake_answers_as_the_recordings() {
     let mut text = format!("{agreed} answers agree, {known} differ as listed below.\n\n{table}\n");
     text += "| differs | in | because |\n|---|---|---|\n";
     for (case, generations, _, reason) in KNOWN {
-        let list: Vec<&str> = generations
-            .iter()
-            .map(|generation| generation.series())
-            .collect();
-        let list = if list.is_empty() {
-            "all".to_owned()
-        } else {
-            list.join(", ")
-        };
-        writeln!(text, "| {case} | {list} | {reason} |").unwrap();
+        writeln!(text, "| {case} | {} | {reason} |", docs::list(generations)).unwrap();
     }
-    compare_with_docs(&text);
-}
-
-/// The table in the docs is what the run says; `UPDATE_DOCS=1` writes it.
-fn compare_with_docs(text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/fake-slurm.md");
-    let docs = std::fs::read_to_string(&path).unwrap();
-    let (begin, end) = (
-        "<!-- conformance: written by the test -->\n",
-        "<!-- end -->",
-    );
-    let (before, rest) = docs
-        .split_once(begin)
-        .expect("the docs have a place for the table");
-    let (old, after) = rest.split_once(end).expect("the table has an end");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, format!("{before}{begin}{text}{end}{after}")).unwrap();
-    } else {
-        assert_eq!(
-            old, text,
-            "docs/fake-slurm.md is old: run the test with UPDATE_DOCS=1"
-        );
-    }
+    docs::compare("recordings", &text);
 }
 
 #[test]

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod docs;
 mod environment;
 mod faults;
 mod fixtures;

@@ -58,9 +58,6 @@
     ("sacct/special-exit.by-status", "RequeueExitHold is not played"),
     ("sacct/fault.controller-*", "depends on which jobs of the recording had reached the database"),
     ("sacct/fault.wiped*", "depends on which jobs of the recording had reached the database"),
-    ("scontrol/show-config", "the fake prints that of 22.05 for every generation"),
-    ("scontrol/fault.no-database.show-config", "the fake prints that of 22.05 for every generation"),
-    ("scontrol/fault.slurmdbd-down.show-config", "the fake prints that of 22.05 for every generation"),
     ("scontrol/show-job.running", "the fields of 22.05 for every generation, without all details"),
     ("scontrol/show-partition", "not played: status 1"),
 ]

@@ -170,6 +170,32 @@ fn replaced(token: &str) -> String {
     token.to_owned()
 }
 
+/// Where a cluster's ports and files are, and the next job's number.
+const PLACES: [&str; 13] = [
+    "AccountingStoragePort",
+    "AuthInfo",
+    "CommunicationParameters",
+    "NEXT_JOB_ID",
+    "SLURM_CONF",
+    "SlurmctldHost[0]",
+    "SlurmctldLogFile",
+    "SlurmctldPidFile",
+    "SlurmctldPort",
+    "SlurmdLogFile",
+    "SlurmdPidFile",
+    "SlurmdSpoolDir",
+    "StateSaveLocation",
+];
+
+/// Takes out of a configuration what depends on where the cluster is.
+pub(crate) fn without_places(configuration: &str) -> String {
+    let line = |line: &str| match line.split_once('=') {
+        Some((key, _)) if PLACES.contains(&key.trim()) => format!("{key}= PLACE\n"),
+        _ => format!("{line}\n"),
+    };
+    configuration.lines().map(line).collect()
+}
+
 /// The users of the recordings.
 pub(crate) fn users() -> BTreeMap<&'static str, u32> {
     BTreeMap::from([("root", 0), ("alice", 4001), ("bob", 4002), ("carol", 4003)])

@@ -443,6 +443,15 @@ pub(crate) const SITUATIONS: &[(&str, Setup)] = &[
     ("scontrol/fault.munged-down.show-config", |stage| {
         stage.fault(Controller::MungeDown)
     }),
+    ("scontrol/show-config", |_| {}),
+    ("scontrol/fault.no-database.show-config", |stage| {
+        stage.enforce_nothing();
+        stage.database(Accounting::NoDatabase);
+    }),
+    ("scontrol/fault.slurmdbd-down.show-config", |stage| {
+        stage.enforce_nothing();
+        stage.database(Accounting::Down);
+    }),
     ("scontrol/requeue-completed", |stage| {
         stage.ended_requeueable()
     }),

@@ -136,6 +136,12 @@ impl Stage {
         self.cluster().set_controller(controller, now);
     }
 
+    /// Any account and QOS will do.
+    pub(crate) fn enforce_nothing(&mut self) {
+        let config = &mut self.cluster().config;
+        (config.accounts, config.qos) = (None, None);
+    }
+
     pub(crate) fn database(&mut self, accounting: Accounting) {
         self.cluster().condition.accounting = accounting;
     }
