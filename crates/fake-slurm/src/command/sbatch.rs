@@ -5,8 +5,10 @@ use super::sbatch_options::{KNOWN, VARIABLES, absolute, request};
 use super::{Answer, Answering, munge_lines};
 use crate::call::{Effect, Reply};
 use crate::generation::Generation;
-use crate::model::{Controller, Execution, Job, Late, Refusal, Request};
+use crate::model::{Cluster, Controller, Execution, Late, Refusal, Request};
 use crate::options::{Parsed, parse};
+use crate::render::fields::cpu_count;
+use crate::render::hostlist::hostlist;
 use crate::render::time::TimeStyle;
 use crate::text;
 
@@ -241,7 +243,7 @@ fn submit(
         return Err(Reply::fail(1, format!("{before}{text}\n")));
     }
     let delay = cluster.condition.backoff.unwrap_or_default();
-    check_gres(cluster, &request)?;
+    check_gres(cluster, shown.is_some(), &request)?;
     let wanted = request.partition.clone().unwrap_or_default();
     let (memory, cpus) = (request.memory.is_some(), request.cpus_per_task > 1);
     let id = cluster.submit(request, now).map_err(|refusal| {
@@ -295,30 +297,13 @@ fn prelude(refusal: Refusal, partition: &str, memory: bool, cpus: bool) -> Strin
     format!("sbatch: error: {text}\n")
 }
 
-/// Generic resources that no node has are refused before there is a job.
-fn check_gres(cluster: &crate::model::Cluster, request: &Request) -> Result<(), Reply> {
-    let Some(wanted) = &request.gres else {
-        return Ok(());
-    };
-    for each in wanted.split(',') {
-        let kind = each.split(':').next().unwrap_or(each);
-        let has = |gres: &String| gres.split(':').next() == Some(kind);
-        if !cluster
-            .config
-            .nodes
-            .iter()
-            .any(|node| node.gres.iter().any(has))
-        {
-            // 20.11 leaves the check to the controller.
-            let old = cluster.config.generation == Generation::V20_11;
-            let what = if old {
-                "Batch job submission failed: "
-            } else {
-                ""
-            };
-            let text = "Invalid generic resource (gres) specification";
-            return Err(Reply::fail(1, format!("sbatch: error: {what}{text}\n")));
-        }
+/// sbatch itself refuses generic resources that no node has, unless a cluster is named; 20.11
+/// leaves that to the controller.
+fn check_gres(cluster: &Cluster, named: bool, request: &Request) -> Result<(), Reply> {
+    let checks = cluster.config.generation > Generation::V20_11 && !named;
+    if checks && !cluster.has_gres(request) {
+        let text = Refusal::InvalidGres.text();
+        return Err(Reply::fail(1, format!("sbatch: error: {text}\n")));
     }
     Ok(())
 }
@@ -336,11 +321,10 @@ fn test_only(answering: &mut Answering<'_>, name: &str, named: bool, request: Re
         return Err(reply);
     }
     let cluster = answering.cluster(name)?;
-    check_gres(cluster, &request)?;
+    check_gres(cluster, named, &request)?;
     let wanted = request.partition.clone().unwrap_or_default();
-    let (memory, cpus) = (request.memory.is_some(), request.cpus_per_task > 1);
     let (id, job) = cluster.test(request, now).map_err(|refusal| {
-        let preludes = prelude(refusal, &wanted, memory, cpus);
+        let preludes = prelude(refusal, &wanted, false, false);
         Reply::fail(1, format!("{preludes}{before}{}\n", refusal.text()))
     })?;
     // 26.05 puts the cluster and a stray article in.
@@ -350,16 +334,14 @@ fn test_only(answering: &mut Answering<'_>, name: &str, named: bool, request: Re
         _ => String::new(),
     };
     let when = TimeStyle::of(call).show(now);
-    let Job {
-        partition, nodes, ..
-    } = &job;
     Ok(Reply::fail(
         0,
         format!(
             "sbatch: Job {id} to start at {when}{infix} using {} processors on nodes {} in \
-             partition {partition}\n",
-            job.wanted_cpus(),
-            nodes.join(",")
+             partition {}\n",
+            cpu_count(&job),
+            hostlist(&job.nodes),
+            job.partition
         ),
     ))
 }

@@ -106,7 +106,8 @@ pub(super) fn request(answering: &Answering<'_>, parsed: &Parsed) -> Result<Requ
     let call = answering.call;
     let nodes = count(parsed, "nodes")?;
     let per_node = count(parsed, "ntasks-per-node")?;
-    let tasks = match count(parsed, "ntasks")? {
+    let tasks_given = count(parsed, "ntasks")?;
+    let tasks = match tasks_given {
         0 => per_node.max(1) * nodes.max(1),
         tasks => tasks,
     };
@@ -144,6 +145,7 @@ pub(super) fn request(answering: &Answering<'_>, parsed: &Parsed) -> Result<Requ
         dependency: text("dependency"),
         time_limit: time_limit(parsed)?,
         nodes: nodes.max(1),
+        max_nodes: most_nodes(parsed, tasks_given),
         tasks,
         cpus_per_task,
         memory: memory(parsed, tasks * cpus_per_task)?,
@@ -210,6 +212,13 @@ fn count(parsed: &Parsed, name: &str) -> Result<u32, Reply> {
         ),
         _ => invalid(format!("Invalid numeric value \"{text}\" for --{name}.")),
     })
+}
+
+/// `-N 1-2` takes two where they are free, but not more than there are tasks, if those are named.
+fn most_nodes(parsed: &Parsed, tasks: u32) -> u32 {
+    let range = parsed.value("nodes").and_then(|text| text.split_once('-'));
+    let most = range.and_then(|(_, most)| most.parse().ok()).unwrap_or(0);
+    if tasks == 0 { most } else { tasks.min(most) }
 }
 
 fn time_limit(parsed: &Parsed) -> Result<Option<u64>, Reply> {

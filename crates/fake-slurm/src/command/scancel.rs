@@ -262,7 +262,8 @@ fn cancel(
     let processes = cluster.config.execution == Execution::Processes;
     // With -M newer ones ask the controller before they say so.
     let asks_first = cluster.config.generation >= Generation::V24_11 && parsed.has("clusters");
-    if verbose && (!asks_first || cluster.jobs.contains_key(&id)) {
+    let ends = cluster.jobs.get(&id).is_some_and(|job| !job.base.is_over());
+    if verbose && (!asks_first || ends) {
         let doing = match signal {
             None => "Terminating job".to_owned(),
             Some(number) => format!("Signal {number} to job"),

@@ -33,6 +33,9 @@ pub struct Request {
     /// Minutes; none is the partition's default.
     pub time_limit: Option<u64>,
     pub nodes: u32,
+    /// The most nodes it takes where they are free (`--nodes=1-2`); zero is no more than `nodes`.
+    #[serde(default)]
+    pub max_nodes: u32,
     pub tasks: u32,
     pub cpus_per_task: u32,
     /// MiB per node.
@@ -218,6 +221,12 @@ impl Job {
             .max(1)
             .saturating_mul(request.cpus_per_task.max(1));
         cpus.max(request.nodes)
+    }
+
+    /// How many CPUs it gets on so many nodes: each of them runs something.
+    pub fn cpus_on(&self, nodes: u32) -> u32 {
+        let least = nodes.saturating_mul(self.request.cpus_per_task.max(1));
+        self.wanted_cpus().max(least)
     }
 
     /// The priority that priority/basic gives: falling with the number, zero if held.

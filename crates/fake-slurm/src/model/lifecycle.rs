@@ -63,16 +63,18 @@ impl Cluster {
                 cpus += free.min(each);
                 chosen.push((node.name.clone(), enough));
             }
+            let most = job.request.max_nodes.max(wanted_nodes);
             if let Some((name, true)) = chosen.last()
-                && wanted_nodes == 1
+                && most == 1
             {
                 return Some(vec![name.clone()]);
             }
-            if chosen.len() as u32 >= wanted_nodes && cpus >= job.wanted_cpus() {
-                return Some(chosen.into_iter().map(|(name, _)| name).collect());
+            if chosen.len() as u32 >= most && cpus >= job.wanted_cpus() {
+                break;
             }
         }
-        None
+        let fits = chosen.len() as u32 >= job.request.nodes.max(1) && cpus >= job.wanted_cpus();
+        fits.then(|| chosen.into_iter().map(|(name, _)| name).collect())
     }
 
     /// Starts a waiting job: on nodes that fit, or on the first ones of its partition.
@@ -87,7 +89,7 @@ impl Cluster {
         let first = nodes.first().and_then(|name| self.node(name));
         let each = match first {
             Some(node) if job.request.exclusive => node.cpus,
-            _ => job.wanted_cpus().div_ceil(count),
+            _ => job.cpus_on(count).div_ceil(count),
         };
         let configuring = self.config.configuring;
         let Some(job) = self.jobs.get_mut(&id) else {

@@ -170,7 +170,7 @@ impl Cluster {
 
     /// Whether the partition forbids what the job asks for: it waits until somebody changes one
     /// of them.
-    fn never_fits(&self, job: &Job) -> Option<&'static str> {
+    pub(super) fn never_fits(&self, job: &Job) -> Option<&'static str> {
         let partition = self
             .config
             .partitions

@@ -20,7 +20,7 @@ impl Cluster {
     /// and leaves a FAILED record in the database, as on 22.05.
     pub fn submit(&mut self, request: Request, now: Moment) -> Result<u32, Refusal> {
         self.tick(now);
-        let request = self.through_plugin(request);
+        let request = self.with_root_account(self.through_plugin(request));
         let partition = self.partition_for(&request)?.clone();
         self.check_policy(&request, &partition)?;
         self.check_dependency(&request)?;
@@ -58,15 +58,16 @@ impl Cluster {
         let too_many = request.nodes as usize > partition.nodes.len();
         let id = self.take_id();
         verdict?;
-        if too_many {
+        let mut job = self.new_job(id, request, &partition, now);
+        if too_many || self.never_fits(&job) == Some("PartitionConfig") {
             return Err(Refusal::NodeConfigUnavailable);
         }
-        let mut job = self.new_job(id, request, &partition, now);
-        job.nodes = partition
-            .nodes
-            .into_iter()
-            .take(job.request.nodes.max(1) as usize)
-            .collect();
+        let most = job.request.max_nodes.max(job.request.nodes).max(1);
+        job.nodes = partition.nodes.into_iter().take(most as usize).collect();
+        job.cpus_per_node = match job.nodes.first().and_then(|name| self.node(name)) {
+            Some(node) if job.request.exclusive => node.cpus,
+            _ => 0,
+        };
         Ok((id, job))
     }
 
@@ -80,6 +81,15 @@ impl Cluster {
         }
         if plugin.force_requeue {
             request.requeue = Some(true);
+        }
+        request
+    }
+
+    /// Every slurmdbd has an association of root with the account of that name, and a cluster that
+    /// enforces none lets root have no other.
+    fn with_root_account(&self, mut request: Request) -> Request {
+        if request.uid == 0 && self.config.accounting && self.config.accounts.is_none() {
+            request.account = Some("root".to_owned());
         }
         request
     }
@@ -159,10 +169,7 @@ impl Cluster {
 
     /// What the controller checks once the job has a number.
     fn admits(&self, request: &Request, partition: &Partition) -> Result<(), Refusal> {
-        let nodes = || {
-            let names = partition.nodes.iter();
-            names.filter_map(|name| self.config.nodes.iter().find(|node| node.name == *name))
-        };
+        let nodes = || self.nodes_of(partition);
         if request.licenses.is_some() {
             return Err(Refusal::InvalidLicense);
         }
@@ -176,30 +183,67 @@ impl Cluster {
         if request.cpus_per_task > widest && wanted <= cpus.sum() {
             return Err(Refusal::NodeConfigUnavailable);
         }
+        self.admits_names(request, partition)?;
         if request.reservation.is_some() {
             return Err(Refusal::ReservationInvalid);
-        }
-        if let Some(features) = &request.features
-            && !nodes().any(|node| has_features(node, features))
-        {
-            return Err(Refusal::InvalidFeature);
         }
         if let Some(memory) = request.memory
             && !nodes().any(|node| node.memory >= memory)
         {
             return Err(Refusal::NodeConfigUnavailable);
         }
-        if let Some(wanted) = &request.nodelist {
-            let excluded = |name: &str| {
-                let list = request.exclude.as_deref().unwrap_or_default();
-                list.split(',').any(|each| each == name)
-            };
-            let usable = |name: &str| nodes().any(|node| node.name == name) && !excluded(name);
-            if !wanted.split(',').all(usable) {
-                return Err(Refusal::InvalidNodeName);
-            }
-        }
         Ok(())
+    }
+
+    /// Nodes, generic resources and features, in the order in which the controller looks at them.
+    fn admits_names(&self, request: &Request, partition: &Partition) -> Result<(), Refusal> {
+        let features = || {
+            let mut nodes = self.nodes_of(partition);
+            let wanted = request.features.as_deref();
+            let there = wanted.is_none_or(|wanted| nodes.any(|node| has_features(node, wanted)));
+            there.then_some(()).ok_or(Refusal::InvalidFeature)
+        };
+        let nodes = || {
+            let usable = self.has_nodelist(request, partition);
+            usable.then_some(()).ok_or(Refusal::InvalidNodeName)
+        };
+        let gres = || {
+            let there = self.has_gres(request);
+            there.then_some(()).ok_or(Refusal::InvalidGres)
+        };
+        if self.config.generation >= Generation::V24_11 {
+            features().and_then(|()| nodes()).and_then(|()| gres())
+        } else {
+            nodes().and_then(|()| gres()).and_then(|()| features())
+        }
+    }
+
+    fn nodes_of(&self, partition: &Partition) -> impl Iterator<Item = &Node> + Clone {
+        let names = partition.nodes.iter();
+        names.filter_map(|name| self.node(name))
+    }
+
+    fn has_nodelist(&self, request: &Request, partition: &Partition) -> bool {
+        let Some(wanted) = &request.nodelist else {
+            return true;
+        };
+        let excluded = request.exclude.as_deref().unwrap_or_default();
+        let usable = |name: &str| {
+            self.nodes_of(partition).any(|node| node.name == name)
+                && !excluded.split(',').any(|each| each == name)
+        };
+        wanted.split(',').all(usable)
+    }
+
+    /// Whether each kind of generic resource that it names is on some node.
+    pub(crate) fn has_gres(&self, request: &Request) -> bool {
+        let kind = |gres: &str| gres.split(':').next().map(str::to_owned);
+        let has = |wanted: &str| {
+            let mut all = self.config.nodes.iter().flat_map(|node| &node.gres);
+            all.any(|gres| kind(gres) == kind(wanted))
+        };
+        let wanted = request.gres.as_deref();
+        wanted.is_none_or(|wanted| wanted.split(',').all(has))
     }
 
     fn new_job(&mut self, id: u32, request: Request, partition: &Partition, now: Moment) -> Job {

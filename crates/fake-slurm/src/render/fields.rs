@@ -137,7 +137,7 @@ pub(crate) const FIELDS: &[Field] = &[
         job.wanted_cpus().to_string()
     }),
     field("MaxNodes", NONE, "MAX_NODES", |job, _| {
-        job.request.nodes.to_string()
+        job.request.max_nodes.max(job.request.nodes).to_string()
     }),
     field("MCSLabel", NONE, "MCSLABEL", |_, _| "(null)".to_owned()),
     field("MinCpus", 'c', "MIN_CPUS", |job, _| {
@@ -282,11 +282,11 @@ pub(crate) fn node_count(job: &Job) -> usize {
 
 /// How many CPUs it has, had, or will have.
 pub(crate) fn cpu_count(job: &Job) -> u32 {
+    let nodes = u32::try_from(job.nodes.len()).unwrap_or(u32::MAX);
     if job.nodes.is_empty() || !job.request.exclusive {
-        return job.wanted_cpus();
+        return job.cpus_on(nodes);
     }
-    job.cpus_per_node
-        .saturating_mul(u32::try_from(job.nodes.len()).unwrap_or(u32::MAX))
+    job.cpus_per_node.saturating_mul(nodes)
 }
 
 fn cpus(job: &Job, _: &Context<'_>) -> String {
