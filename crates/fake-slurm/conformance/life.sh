@@ -1,27 +1,32 @@
 # shellcheck shell=sh disable=SC2154 # prelude.sh sets job
-# A job that runs, is cancelled, and one that ends by itself.
-submit stays
+# A job that runs, is cancelled, and others that end by themselves.
+submit submitted stays
 reach RUNNING
 accounted RUNNING
-queue
-records
-run squeue --local -h -a -t all -u "$(id -u)" -n "$NAME" -o '%j|%U'
-run scancel -v "$job"
+queue running
+records running.accounted
+run running.shown scontrol show job "$job"
+only "$NAME"
+run of-the-user squeue --local -h -a -t all -u "$(id -u)" -O "$FORM"
+run by-name squeue --local -h -a -t all -u "$(id -u)" -n "$NAME" -o '%j|%U'
+all
+run cancel scancel -v "$job"
 reach CANCELLED
 accounted CANCELLED
-queue
-records
-run scancel -v "$job"
-run scancel "$job"
-run scontrol requeue "$job"
-submit fails
+queue cancelled
+records cancelled.accounted
+run cancel.again scancel -v "$job"
+run cancel.quietly scancel "$job"
+run requeue.refused scontrol requeue "$job"
+run forbid-requeue.over scontrol update "JobId=$job" Requeue=0
+submit fails.submitted fails
 reach FAILED
 accounted FAILED
-queue
-records
-submit ends
+queue failed
+records failed.accounted
+submit ends.submitted runner.sh
 reach COMPLETED
 accounted COMPLETED
-queue
-records
-run squeue -h -j "$job" -o %T
+queue completed
+records completed.accounted
+run completed.without-t-all squeue -h -j "$job" -o %T

@@ -1,27 +1,33 @@
 # shellcheck shell=sh
 # A job that may be requeued.
-run sbatch --parsable --requeue -J "$NAME" -o /dev/null -t 10 stays
+run submitted sbatch --parsable --requeue -J "$NAME" -o /dev/null -t 10 stays
 job=$(cat out)
 reach RUNNING
-run scontrol requeue "$job"
+run requeue scontrol requeue "$job"
 reach PENDING
-run scontrol requeue "$job"
-run scontrol update "JobId=$job" StartTime=now
+run requeue.waiting scontrol requeue "$job"
+next_second
+run start-now scontrol update "JobId=$job" StartTime=now
 reach RUNNING
-run squeue -h -j "$job" -O 'RestartCnt:0,Requeue:3'
-run scontrol requeuehold "$job"
+run restarts squeue -h -j "$job" -O 'RestartCnt:0,Requeue:3'
+run requeue.held scontrol requeuehold "$job"
 reach PENDING
-run squeue -h -j "$job" -o '%T|%Q'
-run scancel "$job"
+run held squeue -h -j "$job" -o '%T|%Q'
+run held.cancel scancel "$job"
 reach CANCELLED
-run squeue -h -t all -j "$job" -O 'State:0|,RestartCnt:0|,NodeList:0'
-submit stays
+run held.cancelled squeue -h -t all -j "$job" -O 'State:0|,RestartCnt:0|,NodeList:0'
+run requeueable.submitted sbatch --parsable --requeue -J "$NAME" -o /dev/null -t 10 stays
+job=$(cat out)
 reach RUNNING
-run scontrol update "JobId=$job" Requeue=0
-run scontrol requeue "$job"
-run scontrol suspend "$job"
+queue requeueable
+run forbid-requeue scontrol update "JobId=$job" Requeue=0
+queue forbidden
+run forbid-requeue.again scontrol update "JobId=$job" Requeue=0
+run requeue.refused scontrol requeue "$job"
+run suspending scontrol suspend "$job"
 reach SUSPENDED
-run scontrol resume "$job"
+queue suspended
+run resuming scontrol resume "$job"
 reach RUNNING
-run scancel "$job"
+run cancel scancel "$job"
 reach CANCELLED

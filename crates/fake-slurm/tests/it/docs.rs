@@ -28,6 +28,12 @@ fn parts(page: &str, name: &str) -> [String; 3] {
     ]
 }
 
+/// The part of this name as it stands.
+pub(crate) fn part(name: &str) -> String {
+    let [_, within, _] = parts(&std::fs::read_to_string(page()).unwrap(), name);
+    within
+}
+
 /// Compares the part of this name with what the run says, or writes it.
 pub(crate) fn compare(name: &str, text: &str) {
     let path = page();

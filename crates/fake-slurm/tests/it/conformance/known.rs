@@ -1,0 +1,32 @@
+&[
+    (
+        "errors/unknown.option*",
+        &[],
+        When::Always,
+        "what does not exist ends the fake with 64 and its own words, so that no test passes by accident",
+    ),
+    (
+        "errors/not-played.array",
+        &[],
+        When::Always,
+        "arrays are not played: status 64",
+    ),
+    (
+        "errors/not-played.json",
+        &[],
+        When::Always,
+        "`--json` is not played: status 64",
+    ),
+    (
+        "errors/unknown.cancel.several",
+        &[],
+        When::Sometimes,
+        "scancel asks for several jobs at once, and the answers come in any order",
+    ),
+    (
+        "life/running.shown",
+        &[],
+        When::Always,
+        "`scontrol show job` prints the fields of 22.05 for every generation, without all details",
+    ),
+]
