@@ -17,6 +17,7 @@ run cancelled squeue -M cluster -h -a -t all -j "$job" -O "$FORM"
 run cancelled.accounted sacct -M cluster -X -n -P -D '--delimiter=|~00000000~|' -j "$job" -o "$ROWS"
 run cancel.again scancel -M cluster -v "$job"
 run forbid-requeue.over scontrol -M cluster update "JobId=$job" Requeue=0
+sbatch_as submit --parsable NIL runner.sh -M cluster
 sbatch_as submit.exported --parsable CBX_LEASE_ID,CBX_NONCE runner.sh -M cluster
 sbatch_as submit.all --parsable NIL runner.sh -M cluster --account=lab --partition=batch \
     --qos=normal --cpus-per-task=2 --mem=200M --time=00:03:00 --gres=gpu:1 --nodes=1-2 \

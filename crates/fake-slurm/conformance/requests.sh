@@ -21,7 +21,8 @@ for mode in --test-only --parsable; do
     sbatch_as "$kind.plain" "$mode" NIL runner.sh
     sbatch_as "$kind.exported" "$mode" CBX_LEASE_ID,CBX_NONCE runner.sh
     sbatch_as "$kind.account" "$mode" NIL runner.sh --account=lab
-    sbatch_as "$kind.partition" "$mode" NIL runner.sh --partition=short
+    sbatch_as "$kind.partition" "$mode" NIL runner.sh --partition=batch
+    sbatch_as "$kind.partition-other" "$mode" NIL runner.sh --partition=short
     sbatch_as "$kind.qos" "$mode" NIL runner.sh --qos=normal
     sbatch_as "$kind.cpus" "$mode" NIL runner.sh --cpus-per-task=2
     sbatch_as "$kind.mem" "$mode" NIL runner.sh --mem=200M

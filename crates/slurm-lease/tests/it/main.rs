@@ -1,6 +1,9 @@
 //! Tests of the library as others use it.
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the catalogue is a file")]
+mod catalogue;
+#[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "documents are files")]
 mod documents;
 #[cfg(test)]
