@@ -2,7 +2,7 @@
 # Everything that a cluster's directory holds before its first daemon starts.
 # Its functions work on the variables that `up` sets.
 : "${dir=}" "${root=}" "${generation=}" "${accounting=}" "${clusters=}" "${cluster_name=}" "${port_base=}"
-: "${suffixes=}" "${extra_conf=}" "${extra_files=}"
+: "${suffixes=}" "${extra_conf=}" "${extra_files=}" "${cache_dir=}"
 
 # Lays out the directory, the configurations and one start script per daemon.
 layout() {
@@ -237,12 +237,32 @@ write_env() {
     } >"$dir/env"
 }
 
-# The first of 20 ports that nothing listens on, below the kernel's own range.
+# Takes 20 ports for $dir that nothing listens on and no other cluster has taken, below the kernel's
+# own range; prints the first.
+take_ports() {
+    mkdir -p "$cache_dir/ports"
+    (
+        flock 9
+        base=$(free_port_base)
+        printf '%s\n' "$dir" >"$cache_dir/ports/$base"
+        printf '%s\n' "$base"
+    ) 9>"$cache_dir/ports/.lock"
+}
+
+release_ports() {
+    local taken
+    for taken in "$cache_dir"/ports/[0-9]*; do
+        [ ! -e "$taken" ] || [ "$(cat "$taken")" != "$1" ] || rm -f "$taken"
+    done
+}
+
 free_port_base() {
     local try base port used
     used=$(awk 'NR > 1 && $4 == "0A" { sub(/.*:/, "", $2); print $2 }' /proc/net/tcp /proc/net/tcp6)
     for try in $(seq 0 399); do
         base=$((20000 + (($$ + try) % 400) * 20))
+        # A cluster whose directory is gone needs its ports no more.
+        [ ! -e "$cache_dir/ports/$base" ] || [ ! -d "$(cat "$cache_dir/ports/$base")" ] || continue
         for port in $(seq "$base" $((base + 19))); do
             ! grep -qx "$(printf '%04X' "$port")" <<<"$used" || continue 2
         done

@@ -77,7 +77,10 @@ build_root() {
         mkdir -p "$cache_dir"
         chmod 755 "$cache_dir"
         (
-            flock 9
+            flock -n 9 || {
+                say "waiting for another process that makes the root of Slurm $generation"
+                flock 9
+            }
             [ ! -e "$root/.complete" ] || exit 0
             rm -rf "$root"
             packages="$slurm_packages $job_packages"
@@ -85,7 +88,9 @@ build_root() {
                 24.11 | 26.05) packages="$packages slurm-wlm-mysql-plugin" ;;
             esac
             say "making the root of Slurm $generation from Debian $suite (about a minute)"
-            env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin debootstrap --variant=minbase \
+            # What debootstrap mounts in there ends with it, also when it is killed.
+            unshare --mount --propagation slave \
+                env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin debootstrap --variant=minbase \
                 --include="$(printf '%s' "$packages" | tr ' ' ,)" \
                 "$suite" "$root" "$mirror" 2>&1 | show_progress
             finish_root "$root"
@@ -96,12 +101,33 @@ build_root() {
         die "Debian $suite has Slurm $(slurm_generation "$root"), not $generation; see $root"
 }
 
+# Shows what debootstrap is at: one line that changes on a terminal, elsewhere a line whenever it
+# goes over to something else and after every fifty packages, and its errors and warnings in any case.
 show_progress() {
-    if [ -t 2 ]; then
-        sed 's/^/  /' >&2
-    else
-        grep -E '^(E|W):|Extracting|Base system|Configuring (the base|slurm)' >&2 || true
-    fi
+    local line doing last='' count=0 terminal=''
+    [ ! -t 2 ] || terminal=yes
+    while IFS= read -r line; do
+        case $line in
+            'E: '* | 'W: '*) printf '  %s\n' "$line" >&2; continue ;;
+            'I: Retrieving '*) doing='fetching packages' ;;
+            'I: Extracting '*) doing='unpacking the base' ;;
+            'I: Unpacking '*) doing='unpacking packages' ;;
+            'I: Configuring '*) doing='setting packages up' ;;
+            *) continue ;;
+        esac
+        if [ "$doing" != "$last" ]; then
+            [ -z "$last" ] || [ -z "$terminal" ] || printf '\n' >&2
+            [ -n "$terminal" ] || printf '  %s\n' "$doing" >&2
+            count=0
+        fi
+        last=$doing count=$((count + 1))
+        if [ -n "$terminal" ]; then
+            printf '\r  %s: %d' "$doing" "$count" >&2
+        elif ((count % 50 == 0)); then
+            printf '  %s: %d\n' "$doing" "$count" >&2
+        fi
+    done
+    [ -z "$last" ] || [ -z "$terminal" ] || printf '\n' >&2
 }
 
 # The host's users are the root's users, now and later: the files are reached
