@@ -370,6 +370,22 @@ impl FakeCluster {
         self.change(|cluster, _| cluster.condition.plugin = plugin)
     }
 
+    /// Lets the controller's rate limit hold off every request for so long, or none.
+    ///
+    /// # Errors
+    /// As [`generation`](Self::generation).
+    pub fn rate_limit(&self, wait: Option<Duration>) -> Result<(), StoreError> {
+        self.change(|cluster, _| cluster.condition.backoff = wait)
+    }
+
+    /// The controller takes no more jobs than so many at a time.
+    ///
+    /// # Errors
+    /// As [`generation`](Self::generation).
+    pub fn limit_queue(&self, jobs: usize) -> Result<(), StoreError> {
+        self.configure(|config| config.max_jobs = jobs)
+    }
+
     /// The controller loses its state, and numbers start again.
     ///
     /// # Errors

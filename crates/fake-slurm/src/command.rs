@@ -11,6 +11,8 @@ mod show_job;
 mod sinfo;
 mod squeue;
 
+use std::time::Duration;
+
 use crate::call::{Call, Host, Program, Reply};
 use crate::generation::Generation;
 use crate::model::{Accounting, Cluster, Controller, World};
@@ -30,6 +32,7 @@ pub fn answer(world: &mut World, call: &Call, host: &dyn Host, now: Moment) -> R
         call,
         host,
         now,
+        held_off: None,
     };
     let answered = match call.program {
         Program::Squeue => squeue::run(&mut context),
@@ -39,7 +42,30 @@ pub fn answer(world: &mut World, call: &Call, host: &dyn Host, now: Moment) -> R
         Program::Scontrol => scontrol::run(&mut context),
         Program::Sinfo => sinfo::run(&mut context),
     };
-    answered.unwrap_or_else(|refused| refused)
+    let mut reply = answered.unwrap_or_else(|refused| refused);
+    if let Some(wait) = context.held_off {
+        hold_off(&mut reply, call, wait);
+    }
+    reply
+}
+
+/// A client that the rate limit holds off waits and asks again; only with -v it says so, after it
+/// has said what it is about.
+fn hold_off(reply: &mut Reply, call: &Call, wait: Duration) {
+    reply.delay += wait;
+    let verbose = |word: &String| word == "-v" || word == "--verbose";
+    if !call.arguments.iter().any(verbose) {
+        return;
+    }
+    let name = call.program.name();
+    let text = format!("{name}: RPC rate limited 1 time(s). Sleeping then trying again.\n");
+    let doing = format!("{name}: Terminating job ");
+    let after = if reply.stderr.starts_with(&doing) {
+        reply.stderr.find('\n').map_or(0, |end| end + 1)
+    } else {
+        0
+    };
+    reply.stderr.insert_str(after, &text);
 }
 
 /// Whether a call reads its script from stdin.
@@ -56,6 +82,8 @@ struct Answering<'a> {
     call: &'a Call,
     host: &'a dyn Host,
     now: Moment,
+    /// How long the controller's rate limit made the client wait.
+    held_off: Option<Duration>,
 }
 
 impl Answering<'_> {
@@ -221,6 +249,8 @@ impl Answering<'_> {
 
     /// Why no answer comes from a cluster's controller: the words and number of Slurm's error.
     fn unreachable(&mut self, name: &str) -> Result<Option<Unreachable>, Reply> {
+        let backoff = self.cluster(name)?.condition.backoff;
+        self.held_off = self.held_off.max(backoff);
         let cluster = self.cluster(name)?;
         let (code, text, prelude) = match cluster.condition.controller {
             Controller::Up | Controller::Stale => return Ok(None),
@@ -251,7 +281,7 @@ struct Unreachable {
     text: &'static str,
     munge: bool,
     generation: Generation,
-    delay: std::time::Duration,
+    delay: Duration,
 }
 
 impl Unreachable {

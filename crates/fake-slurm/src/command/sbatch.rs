@@ -242,13 +242,17 @@ fn submit(
         let text = "Slurm backup controller in standby mode";
         return Err(Reply::fail(1, format!("{before}{text}\n")));
     }
-    let delay = cluster.condition.backoff.unwrap_or_default();
     check_gres(cluster, shown.is_some(), &request)?;
+    let recent = cluster.config.generation == Generation::V26_05;
     let wanted = request.partition.clone().unwrap_or_default();
     let (memory, cpus) = (request.memory.is_some(), request.cpus_per_task > 1);
     let id = cluster.submit(request, now).map_err(|refusal| {
-        let preludes = prelude(refusal, &wanted, memory, cpus);
-        Reply::fail(1, format!("{preludes}{before}{}\n", refusal.text()))
+        let preludes = prelude(refusal, &wanted, memory, cpus, recent);
+        let text = match refusal {
+            Refusal::QueueFull if recent => "MaxJobCount limit reached",
+            other => other.text(),
+        };
+        Reply::fail(1, format!("{preludes}{before}{text}\n"))
     })?;
     let virtual_job = cluster.config.execution == Execution::Virtual;
     let launch = Effect::Launch {
@@ -262,7 +266,6 @@ fn submit(
         vec![launch]
     };
     Ok(Reply {
-        delay,
         effects,
         ..Reply::out(announce(id, shown, parsed))
     })
@@ -279,7 +282,7 @@ fn announce(id: u32, cluster: Option<&str>, parsed: &Parsed) -> String {
 }
 
 /// What the controller lets sbatch say before the refusal itself.
-fn prelude(refusal: Refusal, partition: &str, memory: bool, cpus: bool) -> String {
+fn prelude(refusal: Refusal, partition: &str, memory: bool, cpus: bool, recent: bool) -> String {
     let text = match refusal {
         Refusal::InvalidPartitionName => {
             // Of a list the one that does not exist is named, which is the last here.
@@ -291,6 +294,12 @@ fn prelude(refusal: Refusal, partition: &str, memory: bool, cpus: bool) -> Strin
         }
         Refusal::NodeConfigUnavailable if cpus => {
             "CPU count per node can not be satisfied".to_owned()
+        }
+        Refusal::AccountingPolicy => "AssocMaxSubmitJobLimit".to_owned(),
+        // The real one retries for two minutes after that.
+        Refusal::QueueFull if recent => "Slurm job queue full, sleeping and retrying".to_owned(),
+        Refusal::QueueFull => {
+            "Slurm temporarily unable to accept job, sleeping and retrying".to_owned()
         }
         _ => return String::new(),
     };
@@ -324,7 +333,7 @@ fn test_only(answering: &mut Answering<'_>, name: &str, named: bool, request: Re
     check_gres(cluster, named, &request)?;
     let wanted = request.partition.clone().unwrap_or_default();
     let (id, job) = cluster.test(request, now).map_err(|refusal| {
-        let preludes = prelude(refusal, &wanted, false, false);
+        let preludes = prelude(refusal, &wanted, false, false, false);
         Reply::fail(1, format!("{preludes}{before}{}\n", refusal.text()))
     })?;
     // 26.05 puts the cluster and a stray article in.

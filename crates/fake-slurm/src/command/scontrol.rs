@@ -73,6 +73,13 @@ fn ping(answering: &mut Answering<'_>, name: &str) -> Answer {
     let host = answering.call.host_name.clone();
     let generation = answering.generation();
     let Some(down) = answering.unreachable(name)? else {
+        if answering.held_off.take().is_some() {
+            // It does not wait, and takes the refusal for silence.
+            return Ok(Reply {
+                status: 1,
+                ..Reply::out(format!("Slurmctld(primary) at {host} is DOWN\n"))
+            });
+        }
         return Ok(Reply::out(format!("Slurmctld(primary) at {host} is UP\n")));
     };
     let mut reply = Reply::out(format!("Slurmctld(primary) at {host} is DOWN\n"));

@@ -366,7 +366,6 @@ fn rows(
 ) -> Result<(), Reply> {
     let (now, caller) = (answering.now, answering.call.uid);
     let cluster = &*answering.cluster(name)?;
-    reply.delay = cluster.condition.backoff.unwrap_or_default();
     let hidden =
         |job: &Job| cluster.config.private_jobs && caller != 0 && caller != job.request.uid;
     let visible = cluster.visible();

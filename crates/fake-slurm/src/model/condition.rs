@@ -66,6 +66,7 @@ pub struct Condition {
     pub accounting: Accounting,
     /// The submit plugin.
     pub plugin: SubmitPlugin,
-    /// slurmctld's rate limit (`rl_enable`): the client is told to wait this long, and does.
+    /// slurmctld's rate limit (`rl_enable`, since 23.02): the client is told to wait this long,
+    /// and does, without a word unless it was called with -v.
     pub backoff: Option<Duration>,
 }

@@ -120,8 +120,10 @@ pub struct ClusterConfig {
     pub store_comment: bool,
     /// DefMemPerCPU in MiB: what a job gets that names no memory.
     pub memory_per_cpu: u64,
-    /// MaxJobCount, or a limit of a QOS: how many unfinished jobs the controller takes.
+    /// MaxJobCount: how many unfinished jobs the controller takes.
     pub max_jobs: usize,
+    /// MaxSubmitJobs of every user's association: how many unfinished jobs one may have.
+    pub max_submit_jobs: Option<usize>,
     /// EnforcePartLimits=ALL: what a partition never allows is refused instead of waiting.
     pub enforce_part_limits: bool,
     /// AccountingStorageEnforce=associations: only these accounts are known. None: any will do.
@@ -156,6 +158,7 @@ impl Default for ClusterConfig {
             store_comment: true,
             memory_per_cpu: 100,
             max_jobs: 10_000,
+            max_submit_jobs: None,
             enforce_part_limits: false,
             accounts: None,
             qos: None,

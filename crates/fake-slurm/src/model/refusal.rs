@@ -89,7 +89,7 @@ impl Refusal {
             Self::JobPending => "Job is pending execution",
             Self::JobHeld => "Job is in held state, pending scheduler release",
             Self::Dependency => "Job dependency problem",
-            Self::QueueFull => "Slurm temporarily unable to accept job, sleeping and retrying",
+            Self::QueueFull => "Resource temporarily unavailable",
             Self::InvalidAccount => "Invalid account or account/partition combination specified",
             Self::AccountingPolicy => {
                 "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"

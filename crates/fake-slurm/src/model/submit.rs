@@ -27,10 +27,7 @@ impl Cluster {
         if request.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(Refusal::InvalidTimeLimit);
         }
-        let live = self.jobs.values().filter(|job| !job.is_settled()).count();
-        if live >= self.config.max_jobs {
-            return Err(Refusal::AccountingPolicy);
-        }
+        self.check_room(&request)?;
         let verdict = self.admits(&request, &partition);
         let id = self.take_id();
         let job = self.new_job(id, request, &partition, now);
@@ -83,6 +80,20 @@ impl Cluster {
             request.requeue = Some(true);
         }
         request
+    }
+
+    /// Whether there is room for another job, in the queue and under the submitter's limit.
+    fn check_room(&self, request: &Request) -> Result<(), Refusal> {
+        let live = || self.jobs.values().filter(|job| !job.is_settled());
+        let own = || live().filter(|job| job.request.uid == request.uid);
+        let limit = self.config.max_submit_jobs;
+        if limit.is_some_and(|limit| own().count() >= limit) {
+            return Err(Refusal::AccountingPolicy);
+        }
+        if live().count() >= self.config.max_jobs {
+            return Err(Refusal::QueueFull);
+        }
+        Ok(())
     }
 
     /// Every slurmdbd has an association of root with the account of that name, and a cluster that

@@ -1,9 +1,11 @@
 //! Faults, as a client meets them.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fake_slurm::{Accounting, Action, Controller, Exit, Fault, Program, SubmitPlugin};
+use fake_slurm::{
+    Accounting, Action, ClusterConfig, Controller, Exit, Fault, Generation, Program, SubmitPlugin,
+};
 
 use crate::{Bench, Said, wait_until};
 
@@ -82,6 +84,96 @@ fn a_request_that_its_client_gave_up_arrives_later() {
     assert_eq!(bench.run("squeue", &["-h", "-o", "%i"]).stdout, "1\n");
     let calls = bench.cluster.calls_of(Program::Sbatch).unwrap();
     assert_eq!(calls[0].status, None, "it was killed");
+}
+
+#[test]
+fn a_command_hangs_before_and_after_its_request() {
+    let bench = Bench::new();
+    bench.submit(&["--hold"]);
+    let hang = |action: Action| {
+        bench.cluster.inject_next(Program::Scancel, action).unwrap();
+        let known = bench.cluster.calls().unwrap().len();
+        let client = bench.command("scancel").arg("1").spawn().unwrap();
+        wait_until("the call is in the log", || {
+            bench.cluster.calls().unwrap().len() > known
+        });
+        client
+    };
+    let mut before = hang(Action::Hang);
+    assert_eq!(bench.state(1), "PENDING");
+    assert_eq!(before.try_wait().unwrap(), None, "it still waits");
+    before.kill().unwrap();
+    before.wait().unwrap();
+    let mut after = hang(Action::HangAfter);
+    wait_until("the request is carried out", || {
+        bench.state(1) == "CANCELLED"
+    });
+    assert_eq!(after.try_wait().unwrap(), None, "it still waits");
+    after.kill().unwrap();
+    after.wait().unwrap();
+}
+
+#[test]
+fn a_slow_command_answers_all_the_same() {
+    let bench = Bench::new();
+    let wait = Duration::from_millis(300);
+    bench
+        .cluster
+        .inject_next(Program::Sbatch, Action::Slow(wait))
+        .unwrap();
+    let begun = Instant::now();
+    assert_eq!(bench.submit(&[]), 1);
+    assert!(begun.elapsed() >= wait);
+}
+
+#[test]
+fn a_rate_limit_holds_every_request_off() {
+    let bench = Bench::new();
+    bench.submit(&["--hold"]);
+    let wait = Duration::from_millis(200);
+    bench.cluster.rate_limit(Some(wait)).unwrap();
+    let timed = |program: &str, arguments: &[&str]| {
+        let begun = Instant::now();
+        let said = bench.run(program, arguments);
+        (said, begun.elapsed() >= wait)
+    };
+    let (said, held_off) = timed("scancel", &["-v", "1"]);
+    assert!(held_off);
+    assert_eq!(
+        said.stderr,
+        "scancel: Terminating job 1\n\
+         scancel: RPC rate limited 1 time(s). Sleeping then trying again.\n"
+    );
+    let (said, held_off) = timed("squeue", &["-h", "-t", "all", "-o", "%i %T"]);
+    assert!(held_off);
+    assert_eq!(
+        (said.stdout.as_str(), said.stderr.as_str()),
+        ("1 CANCELLED\n", "")
+    );
+    assert!(timed("sbatch", &["--wrap=true"]).1);
+    assert!(timed("scontrol", &["show", "config"]).1);
+    // It asks once, and takes the refusal for silence.
+    let ping = bench.run("scontrol", &["ping"]);
+    assert_eq!(ping.status, Some(1));
+    assert!(ping.stdout.ends_with(" is DOWN\n"), "{ping:?}");
+    bench.cluster.rate_limit(None).unwrap();
+    assert_eq!(bench.run("scontrol", &["ping"]).status, Some(0));
+}
+
+#[test]
+fn a_requeued_job_has_the_same_number_and_another_run() {
+    let bench = Bench::new();
+    let id = bench.submit(&["--requeue"]);
+    let stays = bench.submit(&["--no-requeue"]);
+    assert!(bench.cluster.requeue(id).unwrap());
+    assert!(!bench.cluster.requeue(stays).unwrap());
+    assert_eq!(bench.state(id), "PENDING");
+    assert_eq!(bench.state(stays), "RUNNING");
+    bench.cluster.start(id).unwrap();
+    let job = bench.cluster.job(id).unwrap().unwrap();
+    assert_eq!((job.id, job.restarts), (id, 1));
+    let question = ["-X", "-n", "-P", "-D", "-j", "1", "-o", "State"];
+    assert_eq!(bench.run("sacct", &question).stdout, "REQUEUED\nRUNNING\n");
 }
 
 #[test]
@@ -235,15 +327,22 @@ fn a_site_that_rewrites_holds_and_greets() {
 #[test]
 fn a_full_queue_refuses() {
     let bench = Bench::new();
-    bench
-        .cluster
-        .configure(|config| config.max_jobs = 1)
-        .unwrap();
+    bench.cluster.limit_queue(1).unwrap();
     bench.submit(&[]);
-    let said = bench.run("sbatch", &["--wrap=true"]);
-    assert!(
-        said.stderr.contains("Job violates accounting/QOS policy"),
-        "{said:?}"
+    let refused = |generation: Generation| {
+        let set = |config: &mut ClusterConfig| config.generation = generation;
+        bench.cluster.configure(set).unwrap();
+        bench.run("sbatch", &["--wrap=true"]).stderr
+    };
+    // Recorded by hand with MaxJobCount=2; the real sbatch takes two minutes between the lines.
+    let old = "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n\
+        sbatch: error: Batch job submission failed: Resource temporarily unavailable\n";
+    assert_eq!(refused(Generation::V20_11), old);
+    assert_eq!(refused(Generation::V24_11), old);
+    assert_eq!(
+        refused(Generation::V26_05),
+        "sbatch: error: Slurm job queue full, sleeping and retrying\n\
+         sbatch: error: Batch job submission failed: MaxJobCount limit reached\n"
     );
 }
 

@@ -331,6 +331,9 @@ pub(crate) const SITUATIONS: &[(&str, Setup)] = &[
     ("sbatch/refused.deadline-past", |_| {}),
     ("sbatch/refused.dependency-kind", |_| {}),
     ("sbatch/refused.dependency-text", |_| {}),
+    ("sbatch/refused.submit-limit", |stage| {
+        stage.cluster().config.max_submit_jobs = Some(0);
+    }),
     ("sbatch/refused.gpus", |_| {}),
     ("sbatch/refused.gres", |_| {}),
     ("sbatch/refused.licenses", |_| {}),
