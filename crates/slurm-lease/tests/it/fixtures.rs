@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use slurm_lease::parse::sbatch::Submitted;
 use slurm_lease::parse::scancel::Cancelled;
+use slurm_lease::parse::scontrol::Configuration;
 use slurm_lease::parse::squeue::{Queue, QueueRow};
 use slurm_lease::parse::{sacct, sbatch, scancel, scontrol, squeue};
 
-use crate::recording::{GENERATIONS, Recording, is_asked_for, mark, recordings};
+use crate::recording::{GENERATIONS, Recording, is_asked_for, mark, recorded_commands, recordings};
 
 /// What differs from one recording to the next, left out.
 fn row(row: &QueueRow) -> String {
@@ -132,19 +133,47 @@ fn scancel_is_read_on_every_generation() {
     }
 }
 
+/// In a form that the library did not ask for, an answer shows no job and hides none.
 #[test]
-fn the_configuration_is_read_on_every_generation() {
+fn squeue_in_other_forms_is_not_believed() {
     for generation in GENERATIONS {
-        let shown = recordings(generation, "scontrol")
-            .into_iter()
-            .filter(|recording| recording.case.contains("config"))
-            .filter_map(|recording| scontrol::parse(&recording.answer).ok());
-        let mut shown = shown.peekable();
-        assert!(shown.peek().is_some(), "{generation}");
-        for configuration in shown {
-            let version = configuration.version.unwrap();
-            assert!(version.starts_with(generation), "{version}");
-            assert!(configuration.min_job_age.is_some() && configuration.message_timeout.is_some());
+        let other = recordings(generation, "squeue").into_iter();
+        let mut other = other
+            .filter(|recording| !is_asked_for(&recording.case))
+            .peekable();
+        assert!(other.peek().is_some(), "{generation}");
+        for Recording { case, answer } in other {
+            if let Queue::Rows(rows) = squeue::parse(&answer, &mark()) {
+                assert_eq!(rows.rows, [], "{generation} {case}");
+                let silent = answer.stdout.trim_ascii().is_empty();
+                assert_eq!(rows.unreadable.is_empty(), silent, "{generation} {case}");
+            }
         }
+    }
+}
+
+#[test]
+fn scontrol_is_read_on_every_generation() {
+    for generation in GENERATIONS {
+        let mut text = String::new();
+        for Recording { case, answer } in recordings(generation, "scontrol") {
+            match scontrol::parse(&answer) {
+                Ok(configuration) if configuration == Configuration::default() => {
+                    writeln!(text, "{case}: no configuration").unwrap();
+                }
+                Ok(configuration) => writeln!(text, "{case}: {configuration:?}").unwrap(),
+                Err(why) => writeln!(text, "{case}: {:?}", why.cause).unwrap(),
+            }
+        }
+        insta::assert_snapshot!(format!("scontrol-{generation}"), text);
+    }
+}
+
+#[test]
+fn no_recording_is_left_out() {
+    // The library does not ask sinfo.
+    let commands = ["sacct", "sbatch", "scancel", "scontrol", "sinfo", "squeue"];
+    for generation in GENERATIONS {
+        assert_eq!(recorded_commands(generation), commands, "{generation}");
     }
 }

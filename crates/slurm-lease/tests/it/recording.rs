@@ -23,6 +23,15 @@ pub(crate) fn mark() -> Mark {
     Mark::from_bits(0)
 }
 
+/// The commands of which there are recordings, in the order of their names.
+pub(crate) fn recorded_commands(generation: &str) -> Vec<String> {
+    let entries = fs::read_dir(fixtures().join(generation)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
 /// The recordings of one command, in the order of their names.
 pub(crate) fn recordings(generation: &str, command: &str) -> Vec<Recording> {
     let directory = fixtures().join(generation).join(command);
