@@ -89,7 +89,7 @@ fn of_slurm(job: &Job, cluster: &Cluster) -> Vec<(&'static str, String)> {
         ("SLURM_TOPOLOGY_ADDR", first),
         ("SLURM_TOPOLOGY_ADDR_PATTERN", "node".to_owned()),
     ];
-    if let Some(account) = &request.account {
+    if let Some(account) = &job.account {
         variables.push(("SLURM_JOB_ACCOUNT", account.clone()));
     }
     if request.tasks > 1 {

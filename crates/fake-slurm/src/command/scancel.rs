@@ -229,7 +229,7 @@ fn matches(job: &Job, parsed: &Parsed) -> bool {
         };
         let is = |value: Option<&str>| value == Some(wanted);
         match *name {
-            "account" => is(request.account.as_deref()),
+            "account" => is(job.account.as_deref()),
             "name" => is(Some(&request.name)),
             "nodelist" => job
                 .nodes

@@ -33,7 +33,7 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
             "Priority={} Nice={} Account={} QOS={}",
             job.priority(),
             request.nice,
-            null(&request.account),
+            null(&job.account),
             qos(job)
         ),
         format!(

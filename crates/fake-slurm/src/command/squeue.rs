@@ -336,7 +336,7 @@ impl Filter {
             && self.names.as_ref().is_none_or(|names| {
                 names.iter().any(|name| name.eq_ignore_ascii_case(&request.name))
             })
-            && within(&self.accounts, request.account.as_deref())
+            && within(&self.accounts, job.account.as_deref())
             && within(&self.partitions, Some(&job.partition))
             && within(&self.qos, Some(request.qos.as_deref().unwrap_or("normal")))
             && within(&self.licenses, request.licenses.as_deref())

@@ -63,7 +63,7 @@ impl Record {
             group: request.group.clone(),
             name: request.name.clone(),
             comment: request.comment.clone(),
-            account: request.account.clone(),
+            account: job.account.clone(),
             partition: job.partition.clone(),
             qos: request.qos.clone(),
             cpus: job.wanted_cpus(),

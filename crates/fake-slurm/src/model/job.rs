@@ -137,6 +137,9 @@ pub struct Job {
     pub serial: u64,
     /// What it asked for.
     pub request: Request,
+    /// The account it is charged to, which need not be the one that was asked for.
+    #[serde(default)]
+    pub account: Option<String>,
     /// The partition it is in.
     pub partition: String,
     /// Whether it may be requeued.

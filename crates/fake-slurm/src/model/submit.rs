@@ -20,7 +20,7 @@ impl Cluster {
     /// and leaves a FAILED record in the database, as on 22.05.
     pub fn submit(&mut self, request: Request, now: Moment) -> Result<u32, Refusal> {
         self.tick(now);
-        let request = self.with_root_account(self.through_plugin(request));
+        let request = self.through_plugin(request);
         let partition = self.partition_for(&request)?.clone();
         self.check_policy(&request, &partition)?;
         self.check_dependency(&request)?;
@@ -96,13 +96,13 @@ impl Cluster {
         Ok(())
     }
 
-    /// Every slurmdbd has an association of root with the account of that name, and a cluster that
-    /// enforces none lets root have no other.
-    fn with_root_account(&self, mut request: Request) -> Request {
+    /// The account that is charged. Every slurmdbd has an association of root with the account of
+    /// that name, and a cluster that enforces none lets root have no other.
+    fn account_of(&self, request: &Request) -> Option<String> {
         if request.uid == 0 && self.config.accounting && self.config.accounts.is_none() {
-            request.account = Some("root".to_owned());
+            return Some("root".to_owned());
         }
-        request
+        request.account.clone()
     }
 
     fn partition_for(&self, request: &Request) -> Result<&Partition, Refusal> {
@@ -267,6 +267,7 @@ impl Cluster {
         Job {
             id,
             serial: self.serial,
+            account: self.account_of(&request),
             partition: partition.name.clone(),
             requeue: request.requeue.unwrap_or(self.config.job_requeue),
             base: Base::Pending,

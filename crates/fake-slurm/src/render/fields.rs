@@ -57,9 +57,7 @@ const NONE: char = '\0';
 
 /// Every field, as `squeue -O` and `-o` of 22.05.8 name and head them.
 pub(crate) const FIELDS: &[Field] = &[
-    field("Account", 'a', "ACCOUNT", |job, _| {
-        null(&job.request.account)
-    }),
+    field("Account", 'a', "ACCOUNT", |job, _| null(&job.account)),
     field("AccrueTime", NONE, "ACCRUE_TIME", |job, context| {
         context
             .style
