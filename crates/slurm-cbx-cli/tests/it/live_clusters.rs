@@ -1,5 +1,7 @@
 //! Two clusters on which the same job number exists.
 
+use std::fs;
+
 use serde_json::json;
 
 use crate::client::{Client, text};
@@ -57,4 +59,33 @@ fn the_job_of_the_same_number_elsewhere_survives() {
         here,
         "the job on alpha was not touched"
     );
+}
+
+#[test]
+#[ignore = "needs a real Slurm: scripts/test runs it"]
+fn a_lease_elsewhere_is_found_without_its_record() {
+    let cluster = Cluster::own(&["--clusters", "2"]);
+    let beta = cluster.path("beta/slurm.conf");
+    let client = Client::new(&cluster).with_options(&["--settle", "1"]);
+    for everything in [false, true] {
+        let identity = client.identity();
+        let lease = client
+            .acquire(&identity, &json!({"cluster": "beta"}))
+            .lease();
+        if everything {
+            fs::remove_dir_all(client.lease_dir(&identity)).unwrap();
+        } else {
+            let journal = client.lease_file(&identity, "journal.jsonl");
+            fs::write(journal, "what is this?\n").unwrap();
+        }
+        let row = client.listed(&identity).expect("a row");
+        assert_eq!(row["cloudId"], lease["cloudId"], "{row}");
+        client.cleanup().done();
+        assert_eq!(cluster.jobs_with(&beta, &identity.name).len(), 1);
+        client.release(&identity).within(seconds(25)).done();
+        until(seconds(10), "the job on beta to be over", || {
+            let jobs = cluster.jobs_with(&beta, &identity.name);
+            jobs.iter().all(|job| !job.is_there())
+        });
+    }
 }

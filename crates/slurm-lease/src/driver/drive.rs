@@ -179,12 +179,11 @@ impl<'a> Drive<'a> {
     fn search(&mut self) {
         let submitter = self.submitter();
         let claim = self.held.lease.claim();
-        let cluster = self.held.lease.opened().cluster.clone();
-        let snapshot = self
-            .leases
-            .slurm
-            .snapshot(cluster.as_ref(), now(), self.limit());
-        let found = evidence::search(&claim, cluster.as_ref(), &snapshot.queue);
+        let clusters = match self.held.lease.opened().cluster.clone() {
+            None if self.held.lease.has_lost_its_record() => self.leases.slurm.clusters(),
+            own => vec![own],
+        };
+        let found = self.leases.slurm.search(&claim, &clusters, || self.limit());
         self.held.lease.handle_search(now(), found, submitter);
     }
 

@@ -12,7 +12,7 @@ use crate::driver::release::{ReleaseError, Released};
 use crate::driver::status::{StatusError, View};
 use crate::driver::store::{Held, StoreError};
 use crate::evidence;
-use crate::id::{JobName, LeaseId, Tag};
+use crate::id::{ClusterName, JobName, LeaseId, Tag};
 use crate::job_state::Meaning;
 use crate::parse::squeue::{Queue, QueueRow};
 use crate::record::ReleaseCause;
@@ -226,7 +226,7 @@ impl Leases {
                 // Released while we were reading.
                 Err(StatusError::NoSuchLease(_) | StatusError::Store(StoreError::Vanished(_))) => {}
                 Err(StatusError::Store(_)) => {
-                    all.push((self.rebuild(self.store.dir(&lease), None), true));
+                    all.push((self.rebuild(self.store.dir(&lease), None, None), true));
                 }
             }
         }
@@ -237,27 +237,41 @@ impl Leases {
     /// read.
     fn all(&self, deadline: Deadline) -> Result<Vec<(Held, bool)>, ListError> {
         let mut all = self.recorded()?;
-        let limit = deadline.left();
-        let snapshot = self.slurm.snapshot(None, now() - STRAYS_AGE, limit);
-        let Queue::Rows(queue) = &snapshot.queue else {
-            return Ok(all);
-        };
-        for row in &queue.rows {
-            let Some(tag) = self.stray(row) else { continue };
-            let is_known = |(held, _): &(Held, bool)| held.lease.opened().lease == tag.lease;
-            let known = all.iter().position(is_known);
-            if known.is_some_and(|at| !all[at].1) {
-                continue;
-            }
-            let name: Option<JobName> = row.name.parse().ok();
-            let called = name.map(|name| (slug_of(name.as_str()), name));
-            let found = (self.rebuild(self.store.dir(&tag.lease), called), true);
-            match known {
-                Some(at) => all[at] = found,
-                None => all.push(found),
+        for cluster in self.slurm.clusters() {
+            let since = now() - STRAYS_AGE;
+            let snapshot = self
+                .slurm
+                .snapshot(cluster.as_ref(), since, deadline.left());
+            if let Queue::Rows(queue) = &snapshot.queue {
+                for row in &queue.rows {
+                    self.add_unrecorded(&mut all, row, cluster.as_ref());
+                }
             }
         }
         Ok(all)
+    }
+
+    /// Adds the lease of a job of ours, unless its record is among them.
+    fn add_unrecorded(
+        &self,
+        all: &mut Vec<(Held, bool)>,
+        row: &QueueRow,
+        cluster: Option<&ClusterName>,
+    ) {
+        let Some(tag) = self.stray(row) else { return };
+        let is_known = |(held, _): &(Held, bool)| held.lease.opened().lease == tag.lease;
+        let known = all.iter().position(is_known);
+        if known.is_some_and(|at| !all[at].1) {
+            return;
+        }
+        let name: Option<JobName> = row.name.parse().ok();
+        let called = name.map(|name| (slug_of(name.as_str()), name));
+        let dir = self.store.dir(&tag.lease);
+        let found = (self.rebuild(dir, called, cluster.cloned()), true);
+        match known {
+            Some(at) => all[at] = found,
+            None => all.push(found),
+        }
     }
 
     /// The tag of a job that this state directory submitted and that is not finished.

@@ -12,7 +12,7 @@ use crate::driver::drive::{Drive, Driven};
 use crate::driver::status::StatusError;
 use crate::driver::store::{Held, StoreError, Tombstone};
 use crate::driver::watch::{Files, Watch};
-use crate::evidence::{self, Search};
+use crate::evidence::Search;
 use crate::id::{JobRef, LeaseId};
 use crate::record::ReleaseCause;
 
@@ -99,9 +99,10 @@ impl Leases {
     /// # Errors
     /// When Slurm does not answer, or the end of such a job could not be proven.
     pub fn release_unrecorded(&self, lease: &LeaseId) -> Result<Option<Released>, ReleaseError> {
-        let held = self.rebuild(self.store.dir(lease), None);
-        let snapshot = self.slurm.snapshot(None, now(), QUERY_LIMIT);
-        match evidence::search(&held.lease.claim(), None, &snapshot.queue) {
+        let held = self.rebuild(self.store.dir(lease), None, None);
+        let clusters = self.slurm.clusters();
+        let claim = held.lease.claim();
+        match self.slurm.search(&claim, &clusters, || QUERY_LIMIT) {
             Search::Found(_) => self.end(held, ReleaseCause::Asked, RELEASE_LIMIT).map(Some),
             Search::Clean => {
                 // Where an acquire was killed before it had written anything, that is left.

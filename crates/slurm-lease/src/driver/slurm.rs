@@ -15,7 +15,7 @@ use crate::driver::clock::{Deadline, now, pause};
 use crate::driver::files::{self, Lock};
 use crate::driver::process::Programs;
 use crate::driver::store::Store;
-use crate::evidence::Identified;
+use crate::evidence::{self, Claim, Identified, Search};
 use crate::id::{ClusterName, JobRef, Mark, Uid};
 use crate::parse::sacct::Accounting;
 use crate::parse::sbatch::Submitted;
@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_millis(5);
 
 /// The least that a command is given that was waited to be asked for.
 const LEAST: Duration = Duration::from_millis(500);
+
+/// What the picture of the configuration's own cluster is called.
+const LOCAL: &str = "local";
 
 /// Slurm's commands, as one user runs them.
 #[derive(Clone, Debug)]
@@ -155,7 +158,7 @@ impl Slurm {
         not_before: Timestamp,
         limit: Duration,
     ) -> Snapshot {
-        let name = cluster.map_or("local", ClusterName::as_str);
+        let name = cluster.map_or(LOCAL, ClusterName::as_str);
         let file = self.queue_dir.join(format!("{name}.squeue"));
         let lock = self.queue_dir.join(format!("{name}.lock"));
         let deadline = Deadline::after(limit);
@@ -183,6 +186,38 @@ impl Slurm {
                 }
             }
         }
+    }
+
+    /// Every cluster that was ever asked from this state directory: the configuration's own first,
+    /// then those by name, each of which has a lock here that is never removed.
+    pub(crate) fn clusters(&self) -> Vec<Option<ClusterName>> {
+        let entries = self.queue_dir.read_dir_utf8().into_iter().flatten();
+        let names = entries.filter_map(|entry| {
+            let name = entry.ok()?.into_path();
+            let name = name.file_name()?.strip_suffix(".lock")?.to_owned();
+            (name != LOCAL).then(|| name.parse().ok()).flatten()
+        });
+        std::iter::once(None).chain(names.map(Some)).collect()
+    }
+
+    /// Searches these clusters for a job that the claim describes. Absent is only what is on none
+    /// of them.
+    pub(crate) fn search(
+        &self,
+        claim: &Claim,
+        clusters: &[Option<ClusterName>],
+        limit: impl Fn() -> Duration,
+    ) -> Search {
+        let mut result = Search::Clean;
+        for cluster in clusters.iter().map(Option::as_ref) {
+            let snapshot = self.snapshot(cluster, now(), limit());
+            match evidence::search(claim, cluster, &snapshot.queue) {
+                Search::Clean => {}
+                found @ Search::Found(_) => return found,
+                unknown @ Search::Unknown(_) => result = unknown,
+            }
+        }
+        result
     }
 
     fn ask(&self, cluster: Option<&ClusterName>, limit: Duration, file: &Utf8Path) -> Snapshot {

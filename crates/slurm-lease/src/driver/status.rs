@@ -16,7 +16,7 @@ use crate::driver::keeper::{CLAIMED, is_being_acquired};
 use crate::driver::keys;
 use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
 use crate::endpoint::{Endpoint, StopMarker};
-use crate::id::{JobName, JobRef, LeaseId};
+use crate::id::{ClusterName, JobName, JobRef, LeaseId};
 use crate::job_state::{JobState, Meaning};
 use crate::lease::Lease;
 use crate::parse::{Cause, Unavailable};
@@ -128,7 +128,7 @@ impl Leases {
             Some(Loaded::Held(held)) => Ok((*held, false)),
             Some(Loaded::Lost) => match former::import(self, &dir) {
                 Some(held) => Ok((held, false)),
-                None => Ok((self.rebuild(dir, None), true)),
+                None => Ok((self.rebuild(dir, None, None), true)),
             },
             None => Err(StatusError::NoSuchLease(lease.clone())),
         }
@@ -136,7 +136,12 @@ impl Leases {
 
     /// A lease of whose record nothing is left. What it was called may be lost too; its id finds
     /// its job.
-    pub(super) fn rebuild(&self, dir: LeaseDir, called: Option<(String, JobName)>) -> Held {
+    pub(super) fn rebuild(
+        &self,
+        dir: LeaseDir,
+        called: Option<(String, JobName)>,
+        cluster: Option<ClusterName>,
+    ) -> Held {
         let now = now();
         let id = dir.lease();
         let (slug, name) = called.unwrap_or_else(|| (id.to_string(), id.into()));
@@ -146,7 +151,7 @@ impl Leases {
             name,
             uid: self.slurm.uid(),
             store: self.store.id().clone(),
-            cluster: None,
+            cluster,
             asked: String::new(),
             access: Access::default(),
         };

@@ -63,6 +63,12 @@ impl Lease {
             && !self.is_missing()
     }
 
+    /// Whether which submission was the last is lost, and with it perhaps on which cluster it was.
+    pub fn has_lost_its_record(&self) -> bool {
+        let attempt = self.state.attempt.as_ref();
+        attempt.is_some_and(|attempt| attempt.claim.any_nonce)
+    }
+
     /// Its job, once that is known.
     pub fn job(&self) -> Option<&JobRef> {
         self.state.evidence().map(Evidence::job)
