@@ -129,7 +129,7 @@ impl Keys<'_> {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(Value::Number(number)) => Ok(Some(number.to_string())),
-            Some(_) => Err(self.refused(key, "a text")),
+            Some(_) => Err(self.refused(key, "a text or a number")),
         }
     }
 
@@ -195,7 +195,7 @@ impl Keys<'_> {
 
     /// What the person names, and the settings of the runner, which are no secrets.
     fn exported(&self) -> Result<Vec<String>, ConfigError> {
-        let rule = "a list of names of environment variables";
+        let rule = "a list of names of environment variables, none of Slurm's or the runner's own";
         let mut names = self.words("exportEnv", is_variable, rule)?;
         for name in RUNNER_SETTINGS {
             if std::env::var_os(name).is_some() && !names.iter().any(|known| known == name) {
@@ -312,12 +312,12 @@ mod tests {
         insta::assert_snapshot!(read(json!({"partion": "batch"})).unwrap_err(), @r#"external.config has no key "partion"; did you mean partition?"#);
         insta::assert_snapshot!(read(json!({"zebrafish": 1})).unwrap_err(), @r#"external.config has no key "zebrafish""#);
         insta::assert_snapshot!(read(json!({"cpus": "two"})).unwrap_err(), @r#"external.config.cpus is "two", but must be a whole number from 1 up"#);
-        insta::assert_snapshot!(read(json!({"cpus": [2]})).unwrap_err(), @"external.config.cpus is [2], but must be a text");
+        insta::assert_snapshot!(read(json!({"cpus": [2]})).unwrap_err(), @"external.config.cpus is [2], but must be a text or a number");
         insta::assert_snapshot!(read(json!({"acquireTimeoutSeconds": -1})).unwrap_err(), @"external.config.acquireTimeoutSeconds is -1, but must be a whole number of seconds up to 31536000");
         insta::assert_snapshot!(read(json!({"sshMode": "vpn"})).unwrap_err(), @r#"external.config.sshMode is "vpn", but must be direct or proxy-through-login"#);
         insta::assert_snapshot!(read(json!({"extraSbatchArgs": ["--wrap=x"]})).unwrap_err(), @r"external.config.extraSbatchArgs: --wrap=x is refused, because it replaces the runner");
         insta::assert_snapshot!(read(json!({"loginHost": "-oProxyCommand=x"})).unwrap_err(), @r#"external.config.loginHost is "-oProxyCommand=x", but must be a host name"#);
-        insta::assert_snapshot!(read(json!({"exportEnv": ["SLURM_CONF"]})).unwrap_err(), @r#"external.config.exportEnv is ["SLURM_CONF"], but must be a list of names of environment variables"#);
+        insta::assert_snapshot!(read(json!({"exportEnv": ["SLURM_CONF"]})).unwrap_err(), @r#"external.config.exportEnv is ["SLURM_CONF"], but must be a list of names of environment variables, none of Slurm's or the runner's own"#);
     }
 
     #[test]

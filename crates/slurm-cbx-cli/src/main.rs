@@ -39,7 +39,7 @@ struct Arguments {
     state_dir: String,
 
     /// The batch script for leases whose config names none, instead of the bundled one.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path)]
     runner_script: Option<Utf8PathBuf>,
 
     /// How often the scheduler is asked about a job that is waited for. Endpoints and the ends of
@@ -93,6 +93,10 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     duration.ok_or("it must be a number of seconds, and not negative")
+}
+
+fn path(text: &str) -> Result<Utf8PathBuf, String> {
+    expand(text).map_err(|error| error.to_string())
 }
 
 fn main() -> ExitCode {
@@ -192,11 +196,15 @@ impl Arguments {
 
 /// The path with `~` for the caller's home, made absolute.
 fn expand(path: &str) -> Result<Utf8PathBuf, Box<dyn std::error::Error>> {
-    let home = || std::env::var("HOME").map_err(|_| "HOME is not set");
+    let home = || {
+        let home = std::env::var("HOME").ok().filter(|home| !home.is_empty());
+        home.ok_or("HOME is not set")
+    };
     let path = match path.strip_prefix('~') {
         Some("") => Utf8PathBuf::from(home()?),
         Some(rest) if rest.starts_with('/') => Utf8PathBuf::from(home()? + rest),
-        _ => Utf8PathBuf::from(path),
+        Some(_) => return Err(format!("{path}: only ~/ stands for a home, the caller's").into()),
+        None => Utf8PathBuf::from(path),
     };
     let absolute = std::path::absolute(&path)?;
     Ok(Utf8PathBuf::try_from(absolute)?)

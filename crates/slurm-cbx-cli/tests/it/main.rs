@@ -23,6 +23,7 @@ mod fake_disk;
 mod fake_endpoint;
 mod fake_environment;
 mod fake_identity;
+mod fake_people;
 mod fake_process;
 mod fake_reading;
 mod fake_site;
