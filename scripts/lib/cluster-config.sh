@@ -177,14 +177,15 @@ CONF
 }
 
 # The client library finds the database's socket by MYSQL_UNIX_PORT: slurmdbd
-# has no option for it.
+# has no option for it. A step daemon writes its title over the variables that
+# come first; the mark by which `down` knows it comes last.
 write_slurm_daemon() {
     local name=$1 home=$2 program=$3
     shift 3
     write_daemon "$name" unshare --mount --propagation slave "$dir/daemons/.enter" \
         env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin \
-        SLURM_CLUSTER_DIR="$dir/" SLURM_CONF="$home/slurm.conf" \
-        MYSQL_UNIX_PORT="$dir/accounting/mysql.sock" "/usr/sbin/$program" "$@"
+        SLURM_CONF="$home/slurm.conf" MYSQL_UNIX_PORT="$dir/accounting/mysql.sock" \
+        SLURM_CLUSTER_DIR="$dir/" "/usr/sbin/$program" "$@"
 }
 
 # write_daemon NAME COMMAND...: DIR/daemons/NAME becomes that daemon when run.

@@ -139,6 +139,8 @@ pub struct Lease {
     wanted: Option<Nonce>,
     /// Whether no job of any submission was there when this process looked.
     scouted: bool,
+    /// Whether a search was answered, whatever it was for.
+    was_searched: bool,
     searched: Option<SearchEvidence>,
     /// The submission that was intended here and not begun.
     intended: Option<Nonce>,
@@ -220,6 +222,7 @@ impl Lease {
             unwritten_wish: None,
             wanted: None,
             scouted: false,
+            was_searched: false,
             searched: None,
             intended: None,
             submitting: None,

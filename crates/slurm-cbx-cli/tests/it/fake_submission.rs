@@ -73,13 +73,13 @@ fn lost_requests() -> Vec<(Action, &'static str)> {
     vec![
         (
             refuse("sbatch: error: Batch job submission failed: Invalid partition name specified"),
-            "refused the job: ",
+            "refused the job, so there is none: ",
         ),
         (
             refuse(
                 "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
             ),
-            "refused the job: ",
+            "refused the job, so there is none: ",
         ),
         (
             refuse(

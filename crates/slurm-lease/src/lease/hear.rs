@@ -116,6 +116,7 @@ impl Lease {
             }
             Search::Clean => {
                 self.unknown = None;
+                self.was_searched = true;
                 self.scouted |= for_any;
                 if submitter == Submitter::Ended {
                     self.handle_clean(now);

@@ -58,7 +58,7 @@ impl Lease {
     pub fn is_unseen(&self) -> bool {
         self.over().is_none()
             && self.seen_at.is_none()
-            && !self.scouted
+            && !self.was_searched
             && self.unknown.is_none()
             && !self.is_missing()
     }

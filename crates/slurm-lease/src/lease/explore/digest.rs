@@ -94,6 +94,7 @@ fn hash_lease(lease: &Lease, tick: u32, hasher: &mut impl Hasher) {
         unwritten_wish,
         wanted,
         scouted,
+        was_searched: _,
         searched,
         intended,
         submitting,
