@@ -106,14 +106,26 @@ kill_leftovers() {
     say "still there: $pids"
 }
 
-# A step daemon carries the mark that its slurmd was started with; a job carries
-# a job id together with this cluster's configuration.
+# has_log_open DIR PROC: whether a step daemon writes to a log of this cluster.
+has_log_open() {
+    local fd
+    grep -qx slurmstepd "$2/comm" 2>/dev/null || return 1
+    for fd in "$2"/fd/*; do
+        case $(readlink "$fd" 2>/dev/null) in *"$1/log/slurmd-"*) return 0 ;; esac
+    done
+    return 1
+}
+
+# A step daemon carries the mark that its slurmd was started with, or (26.05, which
+# writes its title over all of it) has that slurmd's log open; a job carries a job
+# id together with this cluster's configuration.
 job_processes() {
     local dir=$1 proc found=' ' pid parent grown=yes
     for proc in /proc/[0-9]*; do
         pid=${proc#/proc/}
         if grep -qzxF "SLURM_CLUSTER_DIR=$dir/" "$proc/environ" 2>/dev/null ||
-            { grep -qzF "SLURM_CONF=$dir/" "$proc/environ" && grep -qz '^SLURM_JOB_ID=' "$proc/environ"; } 2>/dev/null; then
+            { grep -qzF "SLURM_CONF=$dir/" "$proc/environ" && grep -qz '^SLURM_JOB_ID=' "$proc/environ"; } 2>/dev/null ||
+            has_log_open "$dir" "$proc"; then
             process_is_gone "$pid" || found="$found$pid "
         fi
     done
