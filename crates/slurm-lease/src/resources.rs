@@ -308,7 +308,10 @@ fn is_count(text: &str) -> bool {
 
 fn is_node_count(text: &str) -> bool {
     match text.split_once('-') {
-        Some((least, most)) => is_count(least) && is_count(most),
+        Some((least, most)) => {
+            let in_order = least.parse::<u32>().ok() <= most.parse().ok();
+            is_count(least) && is_count(most) && in_order
+        }
         None => is_count(text),
     }
 }
@@ -458,6 +461,13 @@ mod tests {
                 "timeLimit {text:?}"
             );
         }
+        for text in ["0", "2-1", "1-", "-2", "1-2-3"] {
+            assert!(
+                of(|r, t| r.nodes = Some(t), text).is_err(),
+                "nodes {text:?}"
+            );
+        }
+        assert!(of(|r, t| r.nodes = Some(t), "2-10").is_ok());
         for text in ["", "--wrap=x", "a b", "a\nb", "a\"b"] {
             let error = of(|r, t| r.partition = Some(t), text).unwrap_err();
             assert!(error.to_string().contains("partition"), "{text:?}");

@@ -88,7 +88,7 @@ pub const REFUSALS: [&str; 51] = [
 
 /// What a line on stderr holds when sbatch itself refused, before it spoke to a controller.
 /// getopt names the program by the path that it was called with.
-pub const USAGE_ERRORS: [&str; 16] = [
+pub const USAGE_ERRORS: [&str; 17] = [
     "sbatch: unrecognized option",
     "sbatch: invalid option",
     "sbatch: option ",
@@ -96,6 +96,7 @@ pub const USAGE_ERRORS: [&str; 16] = [
     "sbatch: error: This does not look like a batch script",
     "sbatch: error: Batch script ",
     "sbatch: error: Invalid ",
+    "sbatch: error: Maximum node count ",
     "sbatch: error: The first line must start with",
     "sbatch: error: Could not open user environment file ",
     "sbatch: error: --uid only permitted by root user",
