@@ -281,10 +281,11 @@ pub fn configuration(cluster: Option<&ClusterName>) -> Command {
     with_cluster(Command::new(Program::Scontrol, QUERY_LIMIT), cluster).args(["show", "config"])
 }
 
-/// `scontrol ping`: whether a controller listens. It says at once where none does (9 ms on 22.05;
-/// squeue takes 18 s to say so), and takes 10 s to say the same of one that hangs.
-pub fn ping(cluster: Option<&ClusterName>) -> Command {
-    with_cluster(Command::new(Program::Scontrol, PING_LIMIT), cluster).arg("ping")
+/// `scontrol ping`: whether the controllers of the configuration's own cluster listen. It says at
+/// once where none does (9 ms on 22.05; squeue takes 18 s to say so), and takes 10 s to say the
+/// same of one that hangs.
+pub fn ping() -> Command {
+    Command::new(Program::Scontrol, PING_LIMIT).arg("ping")
 }
 
 /// `PROGRAM --version`.

@@ -142,10 +142,10 @@ impl Slurm {
 
     /// Why a query was not answered in time, as far as a ping tells at once.
     fn explained(&self, why: Unavailable, cluster: Option<&ClusterName>) -> Unavailable {
-        if why.cause != Cause::TimedOut {
+        if why.cause != Cause::TimedOut || cluster.is_some() {
             return why;
         }
-        let pinged = self.run(&command::ping(cluster));
+        let pinged = self.run(&command::ping());
         scontrol::parse_ping(&pinged).unwrap_or(why)
     }
 

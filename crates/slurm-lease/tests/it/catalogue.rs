@@ -10,7 +10,7 @@ use slurm_lease::evidence::{Claim, Identified, Search, search};
 use slurm_lease::parse::squeue;
 use slurm_lease::{
     Answer, ClusterName, Command, Exit, JobName, JobRef, Mark, Program, QueueQuery, Resources,
-    Submission, Tag, Uid, accounting, cancel, configuration, forbid_requeue, version,
+    Submission, Tag, Uid, accounting, cancel, configuration, forbid_requeue, ping, version,
 };
 
 /// What stands for a job's and a user's number here; the catalogue says JOB and UID.
@@ -205,6 +205,7 @@ fn others() -> Vec<Command> {
         of(None).to_vec(),
         of(Some(&named)).to_vec(),
         versions.to_vec(),
+        vec![ping()],
     ]
     .concat()
 }
@@ -243,6 +244,7 @@ fn every_way_to_make_a_command_is_tried() {
         "cancel",
         "forbid_requeue",
         "configuration",
+        "ping",
         "version",
     ];
     assert_eq!(names.collect::<Vec<_>>(), known);
