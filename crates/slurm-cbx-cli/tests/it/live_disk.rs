@@ -1,6 +1,7 @@
 //! State directories that are full, read-only, damaged or gone.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -178,10 +179,8 @@ fn a_record_that_can_not_be_read_hides_no_lease() {
     let lease = client.acquire(&bad, &json!({})).lease();
     client.acquire(&good, &json!({})).lease();
     let path = client.lease_file(&bad, "journal.jsonl");
-    let aside = path.with_extension("aside");
-    fs::rename(&path, &aside).unwrap();
-    fs::create_dir(&path).unwrap();
-    client.user.own(&path);
+    let set_mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(0o000);
 
     let row = client.listed(&bad).expect("the lease that can't be read");
     assert_eq!(row["cloudId"], lease["cloudId"], "{row}");
@@ -192,8 +191,7 @@ fn a_record_that_can_not_be_read_hides_no_lease() {
     let error = client.resolve(&bad).error();
     assert!(error.contains("journal.jsonl"), "{error}");
 
-    fs::remove_dir(&path).unwrap();
-    fs::rename(&aside, &path).unwrap();
+    set_mode(0o600);
     for identity in [&bad, &good] {
         client.release(identity).done();
         client.assert_nothing_left(identity);
