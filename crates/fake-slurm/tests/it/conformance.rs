@@ -118,7 +118,7 @@ fn the_catalogue_is_played_as_it_is_listed() {
 }
 
 #[test]
-#[ignore = "needs a real cluster: scripts/test --only live"]
+#[ignore = "needs a real cluster: scripts/test --only conformance"]
 fn live_the_fake_answers_as_a_real_cluster() {
     let variable = |name: &str| {
         std::env::var(name).unwrap_or_else(|_| panic!("{name} is to be set; scripts/test does"))
