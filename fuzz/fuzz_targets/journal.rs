@@ -1,7 +1,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use slurm_lease::{Journal, Lease, Policy};
+use slurm_lease::{Journal, Lease, Policy, Tip};
 use slurm_lease_fuzz::sealed;
 
 fuzz_target!(|input: &[u8]| {
@@ -13,8 +13,8 @@ fn check(input: &[u8]) {
     let Ok(journal) = Journal::parse(input) else {
         return;
     };
-    assert_eq!(journal.torn, journal.length < input.len());
-    let whole = &input[..journal.length];
+    assert_eq!(journal.torn, journal.tip.length() < input.len());
+    let whole = &input[..journal.tip.length()];
     let lines = whole.iter().filter(|&&byte| byte == b'\n').count();
     assert_eq!(lines, journal.entries.len());
 
@@ -22,11 +22,13 @@ fn check(input: &[u8]) {
     assert!(!again.torn && again.entries == journal.entries);
     let half = Journal::parse(&whole[..whole.len() / 2]).expect("so is the half of them");
     assert!(journal.entries.starts_with(&half.entries));
+    let mut tip = Tip::default();
+    let mut written = Vec::new();
     for entry in &journal.entries {
-        let line = entry.to_line().expect("an entry is JSON");
-        let read = Journal::parse(&line).expect("a line is a journal");
-        assert_eq!(read.entries, std::slice::from_ref(entry));
+        written.extend(tip.append(entry).expect("an entry is JSON"));
     }
+    let read = Journal::parse(&written).expect("lines are a journal");
+    assert_eq!((&read.entries, read.tip), (&journal.entries, tip));
 
     if let Ok(Some(lease)) = Lease::replay(&journal, Policy::default()) {
         assert!(

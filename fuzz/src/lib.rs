@@ -34,18 +34,19 @@ pub fn halved(answer: &Answer) -> Answer {
 
 /// The text with the right sum in each of its lines: what no fuzzer would find by itself.
 pub fn sealed(text: &[u8]) -> Vec<u8> {
+    let mut sum = 0xcbf2_9ce4_8422_2325;
     let lines = text.split_inclusive(|&byte| byte == b'\n');
-    lines.flat_map(sealed_line).collect()
+    lines.flat_map(|line| sealed_line(line, &mut sum)).collect()
 }
 
-fn sealed_line(line: &[u8]) -> Vec<u8> {
+fn sealed_line(line: &[u8], sum: &mut u64) -> Vec<u8> {
     let Some(members) = line.strip_suffix(b"}\n") else {
         return line.to_vec();
     };
     let object = [members, b"}"].concat();
-    let sum = object.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, &byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    for &byte in &object {
+        *sum = (*sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
     let end = format!(",\"sum\":\"{sum:016x}\"}}\n");
     [members, end.as_bytes()].concat()
 }
@@ -65,7 +66,7 @@ pub fn unsealed(text: &[u8]) -> Vec<u8> {
 mod tests {
     use proptest::strategy::{Strategy, ValueTree};
     use proptest::test_runner::TestRunner;
-    use slurm_lease::{Journal, strategies};
+    use slurm_lease::{Journal, Tip, strategies};
 
     use super::*;
 
@@ -76,8 +77,7 @@ mod tests {
             .new_tree(&mut runner)
             .unwrap()
             .current();
-        let lines = history.iter().flat_map(|entry| entry.to_line().unwrap());
-        let written: Vec<u8> = lines.collect();
+        let written = strategies::render_journal(&history, &mut Tip::default());
         assert_ne!(unsealed(&written), written);
         assert_eq!(sealed(&unsealed(&written)), written);
         assert_eq!(Journal::parse(&written).unwrap().entries, history);

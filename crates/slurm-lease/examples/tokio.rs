@@ -13,7 +13,7 @@
 )]
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 
@@ -24,7 +24,7 @@ use slurm_lease::parse::{sacct, sbatch, scancel, squeue};
 use slurm_lease::{
     Access, Answer, Command, Exit, Journal, Lease, LeaseId, Mark, Meaning, Nonce, Opened,
     PASSED_THROUGH, PINNED, Policy, QueueQuery, ReleaseCause, Step, StoreId, Submission, Submitter,
-    Tag, Uid, accounting, cancel, forbid_requeue,
+    Tag, Tip, Uid, accounting, cancel, forbid_requeue,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -34,21 +34,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(&directory)?;
     let script = directory.join("job.sh");
     std::fs::write(&script, "#!/bin/sh\nexec sleep 600\n")?;
-    let mut lease = open(&directory)?;
+    let (mut lease, mut tip) = open(&directory)?;
     lease.handle_acquire(Nonce::from_bits(random()?));
-    let over = drive(&mut lease, &directory).await?;
+    let over = drive(&mut lease, &mut tip, &directory).await?;
     println!("{}", over.describe());
     // Only with the proof in hand.
     std::fs::remove_file(directory.join("journal.jsonl"))?;
     Ok(())
 }
 
-/// The lease of the journal that is there, or a new one.
-fn open(directory: &Utf8PathBuf) -> Result<Lease, Box<dyn Error>> {
+/// The lease of the journal that is there, or a new one, and where its journal ends.
+fn open(directory: &Utf8PathBuf) -> Result<(Lease, Tip), Box<dyn Error>> {
     let bytes = std::fs::read(directory.join("journal.jsonl")).unwrap_or_default();
     let journal = Journal::parse(&bytes)?;
     if let Some(lease) = Lease::replay(&journal, Policy::default())? {
-        return Ok(lease);
+        return Ok((lease, journal.tip));
     }
     let id: LeaseId = "cbx_00000000a5ce".parse()?;
     let opened = Opened {
@@ -61,15 +61,20 @@ fn open(directory: &Utf8PathBuf) -> Result<Lease, Box<dyn Error>> {
         asked: String::new(),
         access: Access::default(),
     };
-    Ok(Lease::open(opened, now(), Policy::default()))
+    let lease = Lease::open(opened, now(), Policy::default());
+    Ok((lease, Tip::default()))
 }
 
-async fn drive(lease: &mut Lease, directory: &Utf8PathBuf) -> Result<Over, Box<dyn Error>> {
+async fn drive(
+    lease: &mut Lease,
+    tip: &mut Tip,
+    directory: &Utf8PathBuf,
+) -> Result<Over, Box<dyn Error>> {
     loop {
         let step = lease.poll(now());
         println!("{step:?}");
         match step {
-            Step::Record => match record(lease, directory) {
+            Step::Record => match record(lease, tip, directory) {
                 Ok(()) => lease.handle_recorded(),
                 Err(_) => lease.handle_not_recorded(),
             },
@@ -120,17 +125,24 @@ async fn drive(lease: &mut Lease, directory: &Utf8PathBuf) -> Result<Over, Box<d
     }
 }
 
-/// Appends what was learnt, and has it on disk before anything relies on it.
-fn record(lease: &Lease, directory: &Utf8PathBuf) -> Result<(), Box<dyn Error>> {
+/// Appends what was learnt, and has it on disk before anything relies on it. What a crash left of
+/// a line is cut off.
+fn record(lease: &Lease, tip: &mut Tip, directory: &Utf8PathBuf) -> Result<(), Box<dyn Error>> {
     let mut file = std::fs::OpenOptions::new()
-        .append(true)
+        .write(true)
         .create(true)
+        .truncate(false)
         .open(directory.join("journal.jsonl"))?;
+    file.set_len(tip.length() as u64)?;
+    file.seek(SeekFrom::End(0))?;
+    let mut end = *tip;
     for entry in lease.unrecorded() {
-        file.write_all(&entry.to_line()?)?;
+        file.write_all(&end.append(entry)?)?;
     }
     file.sync_all()?;
-    Ok(std::fs::File::open(directory)?.sync_all()?)
+    std::fs::File::open(directory)?.sync_all()?;
+    *tip = end;
+    Ok(())
 }
 
 fn submission(lease: &Lease, directory: &Utf8PathBuf, tag: Tag) -> Submission {

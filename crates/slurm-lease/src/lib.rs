@@ -37,6 +37,7 @@ pub use id::{
 pub use job_state::{JobState, Meaning};
 pub use lease::{INTENTION_LIMIT, IllegalEvent, Lease, Policy, Step, Submitter};
 pub use record::{
-    Access, Entry, Event, Journal, JournalError, LineError, Login, Opened, ReleaseCause, VERSION,
+    Access, Entry, Event, Journal, JournalError, LineError, Login, Opened, ReleaseCause, Tip,
+    VERSION,
 };
 pub use resources::{REFUSED_OPTIONS, ResourceError, Resources};

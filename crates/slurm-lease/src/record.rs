@@ -16,7 +16,7 @@ use crate::parse::scancel::Cancelled;
 
 mod journal;
 
-pub use journal::{Journal, JournalError, LineError};
+pub use journal::{Journal, JournalError, LineError, Tip};
 
 /// The version of the journal that this release writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
@@ -212,13 +212,5 @@ impl Entry {
     pub fn new(at: Timestamp, event: Event) -> Self {
         let v = VERSION;
         Self { v, at, event }
-    }
-
-    /// Its line, with its sum and the line break.
-    ///
-    /// # Errors
-    /// When serde_json can't write it, which no value of this type makes happen.
-    pub fn to_line(&self) -> Result<Vec<u8>, serde_json::Error> {
-        Ok(journal::sealed(serde_json::to_vec(self)?))
     }
 }

@@ -24,7 +24,7 @@ mod replies;
 mod runner;
 
 pub use accounting::{accounting_row, sacct};
-pub use journal::{entries, entry, event, history, journal};
+pub use journal::{entries, entry, event, history, journal, render_journal};
 pub use names::{
     cluster_name, free_text, job_id, job_name, job_ref, job_state, lease_id, mark, nonce, store_id,
     tag, timestamp, uid,

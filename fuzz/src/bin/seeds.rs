@@ -7,7 +7,7 @@ use std::path::Path;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use slurm_lease::strategies;
+use slurm_lease::{Tip, strategies};
 use slurm_lease_fuzz::{mark, unsealed};
 
 /// Of targets without recordings.
@@ -42,8 +42,7 @@ fn main() -> io::Result<()> {
     make(seeds, "names", names(), String::into_bytes)?;
     make(seeds, "resources", options(), String::into_bytes)?;
     make(seeds, "journal", strategies::history(), |history| {
-        let lines = history.iter().filter_map(|entry| entry.to_line().ok());
-        unsealed(&lines.flatten().collect::<Vec<u8>>())
+        unsealed(&strategies::render_journal(&history, &mut Tip::default()))
     })
 }
 

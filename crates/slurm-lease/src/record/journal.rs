@@ -1,5 +1,8 @@
 //! Reading a journal, and what protects its lines.
 //!
+//! Each line carries the sum of everything up to itself, so that a line that was changed, lost or
+//! written twice shows, and two journals are the same where they end in the same way.
+//!
 //! A line that is torn at the end of a journal was not yet acted upon and is passed over; anything
 //! else that can't be read makes the journal unreadable, which is not the same as the lease being
 //! gone.
@@ -40,8 +43,44 @@ pub struct Journal {
     pub entries: Vec<Entry>,
     /// Whether something follows them that is not a whole line.
     pub torn: bool,
-    /// The length of the whole lines, in bytes: where the next entry belongs.
-    pub length: usize,
+    /// Where the whole lines end and the next entry belongs.
+    pub tip: Tip,
+}
+
+/// The end of a journal. Two journals that end at the same tip hold the same lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tip {
+    length: usize,
+    sum: u64,
+}
+
+impl Default for Tip {
+    /// That of an empty journal.
+    fn default() -> Self {
+        Self {
+            length: 0,
+            sum: EMPTY_SUM,
+        }
+    }
+}
+
+impl Tip {
+    /// How many bytes come before it.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The line of this entry here, with its sum and the line break, behind which the tip moves.
+    ///
+    /// # Errors
+    /// When serde_json can't write it, which no value of this type makes happen.
+    pub fn append(&mut self, entry: &Entry) -> Result<Vec<u8>, serde_json::Error> {
+        let object = serde_json::to_vec(entry)?;
+        self.sum = checksum(self.sum, &object);
+        let line = sealed(&object, self.sum);
+        self.length += line.len();
+        Ok(line)
+    }
 }
 
 impl Journal {
@@ -58,12 +97,15 @@ impl Journal {
         while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
             line += 1;
             let (text, after) = (&rest[..end], &rest[end + 1..]);
-            match read_line(text, line) {
-                Ok(entry) => journal.entries.push(entry),
+            match read_line(text, line, journal.tip.sum) {
+                Ok((entry, sum)) => {
+                    journal.entries.push(entry);
+                    journal.tip.sum = sum;
+                }
                 Err(JournalError::Unreadable { .. }) if is_blank(after) => break,
                 Err(error) => return Err(error),
             }
-            journal.length += end + 1;
+            journal.tip.length += end + 1;
             rest = after;
         }
         journal.torn = !rest.is_empty();
@@ -85,12 +127,13 @@ pub enum LineError {
     /// It has another form.
     #[error(transparent)]
     Form(#[from] serde_json::Error),
-    /// It is not as it was written.
+    /// It is not as it was written, or does not belong behind the line before it.
     #[error("its sum is wrong")]
     Sum,
 }
 
-fn read_line(text: &[u8], line: usize) -> Result<Entry, JournalError> {
+/// The entry of a line, and the sum up to it; `before` is that of the lines before it.
+fn read_line(text: &[u8], line: usize, before: u64) -> Result<(Entry, u64), JournalError> {
     /// Read first, since a newer version may hold events that this release can't.
     #[derive(Deserialize)]
     struct Versioned {
@@ -103,34 +146,37 @@ fn read_line(text: &[u8], line: usize) -> Result<Entry, JournalError> {
     if version > VERSION {
         return Err(JournalError::Newer { line, version });
     }
-    let body = unsealed(text).ok_or_else(|| unreadable(LineError::Sum))?;
-    serde_json::from_slice(&body).map_err(|error| unreadable(error.into()))
+    let (object, sum) = unsealed(text, before).ok_or_else(|| unreadable(LineError::Sum))?;
+    let entry = serde_json::from_slice(&object).map_err(|error| unreadable(error.into()))?;
+    Ok((entry, sum))
 }
 
 const SUM_KEY: &[u8] = b",\"sum\":\"";
 /// Sixteen digits and what closes the text and the object.
 const SUM_LENGTH: usize = SUM_KEY.len() + 18;
 
-/// The line of a JSON object: the object with its sum as one more member, and a line break.
-pub(super) fn sealed(mut object: Vec<u8>) -> Vec<u8> {
-    let sum = checksum(&object);
-    object.pop();
-    object.extend_from_slice(SUM_KEY);
-    object.extend_from_slice(format!("{sum:016x}\"}}\n").as_bytes());
-    object
+/// The line of a JSON object: the object with the sum as one more member, and a line break.
+fn sealed(object: &[u8], sum: u64) -> Vec<u8> {
+    let members = object.strip_suffix(b"}").unwrap_or(object);
+    let end = format!("{sum:016x}\"}}\n");
+    [members, SUM_KEY, end.as_bytes()].concat()
 }
 
-/// The JSON object of a line without its line break, if its sum is right.
-fn unsealed(line: &[u8]) -> Option<Vec<u8>> {
-    let (object, sum) = line.split_at_checked(line.len().checked_sub(SUM_LENGTH)?)?;
-    let object = [object, b"}"].concat();
-    let right = sealed(object.clone());
-    (right.strip_suffix(b"\n")?.ends_with(sum)).then_some(object)
+/// The JSON object of a line without its line break, and the sum up to it, if that is right.
+fn unsealed(line: &[u8], before: u64) -> Option<(Vec<u8>, u64)> {
+    let (members, _) = line.split_at_checked(line.len().checked_sub(SUM_LENGTH)?)?;
+    let object = [members, b"}"].concat();
+    let sum = checksum(before, &object);
+    (sealed(&object, sum).strip_suffix(b"\n")? == line).then_some((object, sum))
 }
 
-/// FNV-1a. It is different for any two lines that differ in one byte: each step is a bijection.
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+/// The sum of nothing: FNV-1a's offset basis.
+const EMPTY_SUM: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a, taken further. It is different for any two texts that differ in one byte: each step is
+/// a bijection.
+fn checksum(before: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(before, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }

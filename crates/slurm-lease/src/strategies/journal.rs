@@ -17,7 +17,7 @@ use crate::id::{JobRef, Nonce};
 use crate::lease::{Lease, Policy};
 use crate::parse::sbatch::Submitted;
 use crate::parse::{Cause, Unavailable};
-use crate::record::{Access, Entry, Event, Journal, Login, Opened, ReleaseCause};
+use crate::record::{Access, Entry, Event, Journal, Login, Opened, ReleaseCause, Tip};
 
 /// Any event, of any lease.
 pub fn event() -> impl Strategy<Value = Event> {
@@ -39,15 +39,17 @@ pub fn entries() -> impl Strategy<Value = Vec<Entry>> {
 
 /// The journal of a lease as it is read: whole, and one that replays.
 pub fn journal() -> impl Strategy<Value = Journal> {
-    history().prop_map(|entries| Journal {
-        length: entries
-            .iter()
-            .filter_map(|entry| entry.to_line().ok())
-            .map(|line| line.len())
-            .sum(),
-        entries,
-        torn: false,
+    history().prop_map(|entries| {
+        let mut journal = Journal::default();
+        render_journal(&entries, &mut journal.tip);
+        Journal { entries, ..journal }
     })
+}
+
+/// The lines of these entries behind a tip, which moves to their end.
+pub fn render_journal(entries: &[Entry], tip: &mut Tip) -> Vec<u8> {
+    let lines = entries.iter().filter_map(|entry| tip.append(entry).ok());
+    lines.flatten().collect()
 }
 
 /// What can have happened to one lease: it is opened, and every event that follows is possible

@@ -75,7 +75,7 @@ impl Disk {
         Journal {
             entries: self.entries.to_vec(),
             torn: self.torn && mutant != Some(Mutant::TornIsWhole),
-            length: self.entries.len(),
+            ..Journal::default()
         }
     }
 }

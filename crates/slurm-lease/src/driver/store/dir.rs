@@ -1,0 +1,128 @@
+//! The files of one lease.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::FlockOperation;
+
+use super::{Held, LOCK_LIMIT, StoreError};
+use crate::driver::files::{self, Lock};
+use crate::id::LeaseId;
+use crate::lease::{Lease, Policy};
+use crate::record::{Journal, JournalError};
+
+/// The files of one lease.
+#[derive(Clone, Debug)]
+pub struct LeaseDir {
+    pub(super) lease: LeaseId,
+    pub(super) path: Utf8PathBuf,
+    pub(super) lock: Utf8PathBuf,
+}
+
+impl LeaseDir {
+    /// The lease.
+    pub fn lease(&self) -> &LeaseId {
+        &self.lease
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> Utf8PathBuf {
+        self.path.join(name)
+    }
+
+    /// Whether there is such a directory.
+    pub fn exists(&self) -> bool {
+        std::fs::symlink_metadata(&self.path).is_ok()
+    }
+
+    /// Reads a file in it.
+    pub(crate) fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        files::read(&self.file(name))
+    }
+
+    /// Puts a file into it, whole; not into what a link in its place leads to.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        files::check_private_dir(&self.path)?;
+        files::write_whole(&self.file(name), bytes, 0o600)
+    }
+
+    pub(crate) fn create(&self) -> io::Result<()> {
+        files::make_private_dir(&self.path)
+    }
+
+    /// The lock that lasts as long as any sbatch of this lease.
+    pub(crate) fn submitting(&self) -> io::Result<Option<Lock>> {
+        files::check_private_dir(&self.path)?;
+        let path = self.file("submit.lock");
+        Lock::try_take(&path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Reads the record of the lease; `None` where there is no directory of that name, or one
+    /// that nothing was put into yet.
+    ///
+    /// # Errors
+    /// When the directory or its journal can't be read, or a newer release wrote it.
+    pub fn load(&self, policy: Policy) -> Result<Option<Loaded>, StoreError> {
+        let loaded = self.load_now(policy)?;
+        let is_whole = match &loaded {
+            Some(Loaded::Held(held)) => held.lease.unrecorded().is_empty(),
+            Some(Loaded::Lost) => false,
+            None => true,
+        };
+        if is_whole {
+            return Ok(loaded);
+        }
+        // What another process is just writing, or removing, looks like this too.
+        match Lock::take(&self.lock, LOCK_LIMIT) {
+            Ok(_lock) => match self.load_now(policy)? {
+                Some(Loaded::Lost) if self.is_blank()? => Ok(None),
+                loaded => Ok(loaded),
+            },
+            // Where no lock can be taken, nothing can be written.
+            Err(_) => Ok(loaded),
+        }
+    }
+
+    pub(super) fn load_now(&self, policy: Policy) -> Result<Option<Loaded>, StoreError> {
+        if !self.exists() {
+            return Ok(None);
+        }
+        files::check_private_dir(&self.path)?;
+        let is_other = |metadata: std::fs::Metadata| !metadata.is_file();
+        if std::fs::symlink_metadata(self.file("journal.jsonl")).is_ok_and(is_other) {
+            // A link or a directory is no journal of ours, and never will be.
+            return Ok(Some(Loaded::Lost));
+        }
+        let Some(bytes) = self.read("journal.jsonl")? else {
+            return Ok(Some(Loaded::Lost));
+        };
+        let journal = match Journal::parse(&bytes) {
+            Ok(journal) => journal,
+            Err(source @ JournalError::Newer { .. }) => {
+                let lease = self.lease.clone();
+                return Err(StoreError::Newer { lease, source });
+            }
+            Err(JournalError::Unreadable { .. }) => return Ok(Some(Loaded::Lost)),
+        };
+        let lease = match Lease::replay(&journal, policy) {
+            Ok(Some(lease)) if lease.opened().lease == self.lease => lease,
+            _ => return Ok(Some(Loaded::Lost)),
+        };
+        let held = Held::read(self.clone(), lease, journal.tip);
+        Ok(Some(Loaded::Held(Box::new(held))))
+    }
+}
+
+/// What the directory of a lease holds.
+#[derive(Debug)]
+pub enum Loaded {
+    /// Its record.
+    Held(Box<Held>),
+    /// No record that could be read: whether it has a job only the controller can tell.
+    Lost,
+}

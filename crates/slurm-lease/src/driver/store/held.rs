@@ -1,0 +1,178 @@
+//! A lease and its journal, which other processes write to as well.
+
+use std::io;
+
+use jiff::Timestamp;
+
+use super::{LOCK_LIMIT, LeaseDir, Loaded, StoreError};
+use crate::driver::files::{self, Lock};
+use crate::lease::{Lease, Policy};
+use crate::record::{Journal, JournalError, Opened, Tip};
+
+/// A lease and the directory that its journal is in.
+#[derive(Debug)]
+pub struct Held {
+    /// The lease.
+    pub lease: Lease,
+    dir: LeaseDir,
+    /// How far the lease knows the journal.
+    tip: Tip,
+    /// Whether what is on disk is unreadable and is to be put aside.
+    lost: bool,
+}
+
+impl Held {
+    /// A lease that is not on disk yet.
+    pub fn new(dir: LeaseDir, opened: Opened, now: Timestamp, policy: Policy) -> Self {
+        Self::read(dir, Lease::open(opened, now, policy), Tip::default())
+    }
+
+    /// A lease whose record is lost.
+    pub fn lost(dir: LeaseDir, opened: Opened, now: Timestamp, policy: Policy) -> Self {
+        let lease = Lease::reconstruct(opened, now, policy);
+        Self {
+            lost: true,
+            ..Self::read(dir, lease, Tip::default())
+        }
+    }
+
+    /// A lease that its journal tells of, as far as this tip.
+    pub(super) fn read(dir: LeaseDir, lease: Lease, tip: Tip) -> Self {
+        Self {
+            lease,
+            dir,
+            tip,
+            lost: false,
+        }
+    }
+
+    /// A lease that another program's record tells of, and that is to have one of ours.
+    pub(crate) fn imported(dir: LeaseDir, lease: Lease) -> Self {
+        Self::read(dir, lease, Tip::default())
+    }
+
+    /// Where its files are.
+    pub fn dir(&self) -> &LeaseDir {
+        &self.dir
+    }
+
+    /// Puts on disk what the lease has learnt, and takes from there what others have.
+    ///
+    /// # Errors
+    /// When that fails; the lease then knows that nothing was recorded.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        let committed = self.try_commit();
+        match committed {
+            Ok(()) => self.lease.handle_recorded(),
+            Err(_) => self.lease.handle_not_recorded(),
+        }
+        committed
+    }
+
+    /// Whether the record that this lease was read from is gone.
+    pub(crate) fn was_removed(&self) -> bool {
+        !self.is_new() && !self.dir.exists()
+    }
+
+    /// Takes from disk what other processes have put there since; false where there is nothing new.
+    ///
+    /// # Errors
+    /// When the record is gone or can't be read.
+    pub fn refresh(&mut self) -> Result<bool, StoreError> {
+        let Some(bytes) = self.dir.read("journal.jsonl")? else {
+            return Err(StoreError::Vanished(self.dir.lease.clone()));
+        };
+        if self.knows(&bytes) {
+            return Ok(false);
+        }
+        let _lock = Lock::take(&self.dir.lock, LOCK_LIMIT)?;
+        let journal = self.journal()?;
+        let news = journal.tip != self.tip;
+        self.catch_up(&journal)?;
+        Ok(news)
+    }
+
+    /// Whether this is the journal as the lease knows it, and no more.
+    pub(super) fn knows(&self, bytes: &[u8]) -> bool {
+        Journal::parse(bytes).is_ok_and(|journal| journal.tip == self.tip && !journal.torn)
+    }
+
+    /// Whether nothing of it is on disk.
+    fn is_new(&self) -> bool {
+        self.tip.length() == 0
+    }
+
+    fn try_commit(&mut self) -> Result<(), StoreError> {
+        let _lock = Lock::take(&self.dir.lock, LOCK_LIMIT)?;
+        if self.is_new() {
+            self.dir.create()?;
+        }
+        if std::mem::take(&mut self.lost) && self.is_lost_still() {
+            self.put_aside()?;
+        }
+        let journal = self.journal()?;
+        self.catch_up(&journal)?;
+        let (mut lines, mut tip) = (Vec::new(), self.tip);
+        for entry in self.lease.unrecorded() {
+            lines.extend(tip.append(entry).map_err(io::Error::from)?);
+        }
+        if !lines.is_empty() {
+            self.append(&lines)?;
+            self.tip = tip;
+        }
+        Ok(())
+    }
+
+    fn journal(&self) -> Result<Journal, StoreError> {
+        let lease = || self.dir.lease.clone();
+        let bytes = match self.dir.read("journal.jsonl")? {
+            Some(bytes) => bytes,
+            None if self.is_new() => Vec::new(),
+            None => return Err(StoreError::Vanished(lease())),
+        };
+        Journal::parse(&bytes).map_err(|source| match source {
+            JournalError::Newer { .. } => StoreError::Newer {
+                lease: lease(),
+                source,
+            },
+            JournalError::Unreadable { .. } => io::Error::other(source).into(),
+        })
+    }
+
+    fn catch_up(&mut self, journal: &Journal) -> Result<(), StoreError> {
+        if journal.tip != self.tip {
+            let caught_up = self.lease.handle_journal(journal);
+            caught_up.map_err(|source| StoreError::Contradiction {
+                lease: self.dir.lease.clone(),
+                source,
+            })?;
+            self.tip = journal.tip;
+        }
+        Ok(())
+    }
+
+    /// Appends whole lines and has them on disk, or leaves the journal as it was.
+    fn append(&self, lines: &[u8]) -> Result<(), StoreError> {
+        let path = self.dir.file("journal.jsonl");
+        files::append(&path, self.tip.length() as u64, lines)?;
+        if self.is_new() {
+            files::sync_parent(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Whether no other process has made the record anew meanwhile.
+    fn is_lost_still(&self) -> bool {
+        let loaded = self.dir.load_now(Policy::default());
+        !matches!(loaded, Ok(Some(Loaded::Held(_))))
+    }
+
+    /// Keeps a journal that can't be read for whoever wants to know why.
+    fn put_aside(&self) -> Result<(), StoreError> {
+        let from = self.dir.file("journal.jsonl");
+        match files::rename(&from, &self.dir.file("journal.unreadable")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The end of a record, and what is remembered of it.
+
+use std::io;
+
+use camino::Utf8PathBuf;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{Held, LOCK_LIMIT, Store, StoreError};
+use crate::driver::files::{self, Lock};
+use crate::evidence::Over;
+use crate::id::LeaseId;
+
+/// How long what a lease was called is remembered once it is over.
+const TOMBSTONE_AGE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How the directory of a lease is called while it is being removed.
+const REMOVED: &str = ".removed-";
+
+/// What a lease was called, and how it is known to be over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// The version of this form: 1.
+    pub v: u32,
+    /// When its record was removed.
+    pub at: Timestamp,
+    /// The lease.
+    pub lease: LeaseId,
+    /// The client's short name for it.
+    pub slug: String,
+    /// The name of its jobs.
+    pub name: String,
+    /// Its last job, as `id` or `id;cluster`.
+    pub job: Option<String>,
+    /// How it is known to be over.
+    pub proof: String,
+}
+
+impl Store {
+    /// What is remembered of a lease that is over.
+    ///
+    /// # Errors
+    /// When its file is there and can't be read.
+    pub fn tombstone(&self, lease: &LeaseId) -> Result<Option<Tombstone>, StoreError> {
+        let bytes = files::read(&self.tombstone_path(lease))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Everything that is remembered of leases that are over.
+    ///
+    /// # Errors
+    /// When the directory can't be read.
+    pub fn tombstones(&self) -> Result<Vec<Tombstone>, StoreError> {
+        let mut found = Vec::new();
+        for entry in fs_err::read_dir(self.root.join("released"))? {
+            let name = entry?.file_name();
+            let lease = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(".json")?.parse().ok());
+            if let Some(lease) = lease {
+                found.extend(self.tombstone(&lease)?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn tombstone_path(&self, lease: &LeaseId) -> Utf8PathBuf {
+        self.root.join("released").join(format!("{lease}.json"))
+    }
+
+    /// Forgets tombstones that are a week old, and what was left by a removal or an acquire that
+    /// did not get to its end.
+    ///
+    /// # Errors
+    /// When a directory can't be read or a file not removed.
+    pub fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
+        for tombstone in self.tombstones()? {
+            if now.duration_since(tombstone.at) > TOMBSTONE_AGE {
+                files::remove(&self.tombstone_path(&tombstone.lease))?;
+            }
+        }
+        for entry in fs_err::read_dir(self.root.join("jobs"))? {
+            let name = entry?.file_name();
+            if let Some(name) = name.to_str().filter(|name| name.starts_with(REMOVED)) {
+                files::remove_dir_all(&self.root.join("jobs").join(name))?;
+            }
+        }
+        self.sweep_blank()
+    }
+
+    /// Removes the record of a lease, for a proof that nothing of it is left with the scheduler.
+    ///
+    /// # Errors
+    /// When the proof is another lease's, when the journal holds more than this lease knows of,
+    /// or when the directory can't be moved away. The lease is handed back.
+    pub fn remove(
+        &self,
+        held: Held,
+        proof: Over,
+        now: Timestamp,
+    ) -> Result<Tombstone, RemoveError> {
+        let opened = held.lease.opened();
+        let tombstone = Tombstone {
+            v: 1,
+            at: now,
+            lease: opened.lease.clone(),
+            slug: opened.slug.clone(),
+            name: opened.name.to_string(),
+            job: held.lease.job().map(ToString::to_string),
+            proof: proof.describe(),
+        };
+        match self.remove_dir(&held, &proof, &tombstone) {
+            Ok(()) => Ok(tombstone),
+            Err(why) => Err(RemoveError {
+                held: Box::new(held),
+                why,
+            }),
+        }
+    }
+
+    fn remove_dir(
+        &self,
+        held: &Held,
+        proof: &Over,
+        tombstone: &Tombstone,
+    ) -> Result<(), StoreError> {
+        let dir = held.dir();
+        if *proof.lease() != dir.lease {
+            return Err(io::Error::other("the proof is another lease's").into());
+        }
+        let _lock = Lock::take(&dir.lock, LOCK_LIMIT)?;
+        match dir.read("journal.jsonl")? {
+            Some(bytes) if !held.knows(&bytes) => {
+                return Err(StoreError::Outdated(dir.lease.clone()));
+            }
+            Some(_) | None => {}
+        }
+        let line = serde_json::to_vec(tombstone).map_err(io::Error::from)?;
+        // Without it a release that is repeated is answered less fully; that is worth less than
+        // an end to the lease on a full disk.
+        drop(files::write_whole(
+            &self.tombstone_path(&dir.lease),
+            &line,
+            0o600,
+        ));
+        let aside = self
+            .root
+            .join("jobs")
+            .join(format!("{REMOVED}{}", dir.lease));
+        drop(files::remove_dir_all(&aside));
+        match files::rename(&dir.path, &aside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        }
+        files::sync_parent(&aside)?;
+        drop(files::remove_dir_all(&aside));
+        drop(files::remove(&dir.lock));
+        Ok(())
+    }
+}
+
+/// A removal that was refused. The lease is still there.
+#[derive(Debug, Error)]
+#[error("cannot remove the record of the lease: {why}")]
+pub struct RemoveError {
+    held: Box<Held>,
+    why: StoreError,
+}
+
+impl RemoveError {
+    /// Whether another process has learnt more of the lease than was known here.
+    pub(crate) fn is_outdated(&self) -> bool {
+        matches!(self.why, StoreError::Outdated(_))
+    }
+
+    /// The lease, as it was.
+    pub fn into_held(self) -> Held {
+        *self.held
+    }
+}
