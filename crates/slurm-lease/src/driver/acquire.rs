@@ -275,6 +275,7 @@ impl Acquiring<'_> {
         let files = Files::in_dir(dir.path());
         let submit = move |tag| order.submission(store, &dir, tag);
         let mut overtime: Option<Deadline> = None;
+        let mut searched = false;
         loop {
             if self.watch.interruption().is_some() {
                 return Err(Halt::Interrupted);
@@ -290,6 +291,13 @@ impl Acquiring<'_> {
             self.check()?;
             let pause = match step {
                 Driven::On => continue,
+                Driven::Over(_)
+                    if self.drive.held.lease.job().is_some()
+                        && !std::mem::replace(&mut searched, true) =>
+                {
+                    self.drive.search_for_strays();
+                    continue;
+                }
                 Driven::Over(_) => return Err(Halt::Over),
                 Driven::Wait(until) => until.duration_since(now()).unsigned_abs(),
             };
