@@ -89,7 +89,7 @@ quoted() {
 
 # observe CASE ID: what the controller and the database say about one job.
 observe() {
-    record "squeue/$1" SLURM_TIME_FORMAT=%s squeue --local -h -a -t all -j "$2" -O "$squeue_fields"
+    record "squeue/$1" SLURM_TIME_FORMAT=%s squeue --local -a -t all -j "$2" -O "$squeue_fields"
     record "squeue/$1.o" SLURM_TIME_FORMAT=%s squeue --local -h -a -t all -j "$2" -o '%A|%T|%U|%V|%S|%r|%B|%j|%k'
     case $conf in
         *slurmdbd*) record "sacct/$1" SLURM_TIME_FORMAT=%s sacct -X -n -P -D "--delimiter=$mark" -j "$2" -o "$sacct_fields" ;;

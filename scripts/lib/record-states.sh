@@ -144,6 +144,12 @@ node_is_back() {
     esac
 }
 
+# A job that was put back waits for two minutes unless it is told otherwise.
+runs_when_told() {
+    as "$user" scontrol update jobid="$1" starttime=now 2>/dev/null || true
+    state_is "$1" RUNNING
+}
+
 requeued_states() {
     local job low high
     note='scontrol requeue of a running job'
@@ -154,7 +160,7 @@ requeued_states() {
     observe requeued.completing "$job"
     rm "$work/flags/epilog"
     observe_when PENDING requeued.pending "$job"
-    as "$user" scontrol update jobid="$job" starttime=now
+    wait_until 60 "job $job to run again" runs_when_told "$job" || true
     observe_when RUNNING requeued.running "$job"
     record sacct/requeued.without-duplicates sacct -X -n -P -j "$job" -o JobIDRaw,State,Submit,Start,End,ExitCode,JobName
     note='scontrol requeuehold of a running job'

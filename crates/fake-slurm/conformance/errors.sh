@@ -22,13 +22,13 @@ run not-played.array sbatch --parsable --array=1-2 -H runner.sh
 array=$(cat out)
 [ -z "$array" ] || scancel "$array"
 run not-played.json squeue --json -j 999999
-run unknown squeue --local -h -a -t all -j 999999 -O "$FORM"
-run unknown.several squeue --local -h -a -t all -j 999998,999999 -O "$FORM"
+run unknown squeue --local -a -t all -j 999999 -O "$FORM"
+run unknown.several squeue --local -a -t all -j 999998,999999 -O "$FORM"
 run not-a-number squeue --local -h -j abc
 run unknown.field squeue --local -h -O 'JobID:0,NoSuch:0' -j 999998,999999
 run unknown.cluster squeue -M nosuch -h
 run unknown.state squeue -t nosuch
-run unknown.user squeue --local -h -a -t all -u 424242 -O "$FORM"
+run unknown.user squeue --local -a -t all -u 424242 -O "$FORM"
 run unknown.accounted sacct -X -n -P -D '--delimiter=|~00000000~|' -j 999999 -o "$ROWS"
 run not-a-number.accounted sacct -X -n -P -j abc
 run unknown.field.accounted sacct -X -n -P -o NoSuch

@@ -7,7 +7,7 @@ queue running
 records running.accounted
 run running.shown scontrol show job "$job"
 only "$NAME"
-run of-the-user squeue --local -h -a -t all -u "$(id -u)" -O "$FORM"
+run of-the-user squeue --local -a -t all -u "$(id -u)" -O "$FORM"
 run by-name squeue --local -h -a -t all -u "$(id -u)" -n "$NAME" -o '%j|%U'
 all
 run cancel scancel -v "$job"

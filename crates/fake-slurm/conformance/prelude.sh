@@ -116,7 +116,7 @@ accounted() {
 }
 
 # queue CASE: the job asked for by itself; records CASE: all that the database knows of it.
-queue() { run "$1" squeue --local -h -a -t all -j "$job" -O "$FORM"; }
+queue() { run "$1" squeue --local -a -t all -j "$job" -O "$FORM"; }
 records() { run "$1" sacct -X -n -P -D '--delimiter=|~00000000~|' -j "$job" -o "$ROWS"; }
 
 printf '#!/bin/sh\necho up; exec sleep 300\n' >stays

@@ -222,7 +222,7 @@ impl QueueQuery {
         }
     }
 
-    /// `squeue -h -a -t all …`, whose answer [`squeue::parse`] reads with the same mark.
+    /// `squeue -a -t all …`, whose answer [`squeue::parse`] reads with the same mark.
     /// `-t all` is what keeps a finished job visible until the controller purges it.
     pub fn command(&self, mark: &Mark) -> Command {
         let command = Command::query(Program::Squeue);
@@ -230,7 +230,7 @@ impl QueueQuery {
             Some(cluster) => with_cluster(command, Some(cluster)),
             None => command.arg("--local"),
         };
-        let command = command.args(["-h", "-a", "-t", "all"]);
+        let command = command.args(["-a", "-t", "all"]);
         let command = match self {
             Self::Job(job) => command.arg("-j").arg(job.id.to_string()),
             Self::User(uid, _) => command.arg("-u").arg(uid.to_string()),

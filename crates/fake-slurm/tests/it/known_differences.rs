@@ -20,6 +20,12 @@
         "preemption gives a job without a time limit one of a year there",
     ),
     (
+        "squeue/completing.cancelled",
+        &[],
+        When::Sometimes,
+        "the exit status is there once the script has ended, milliseconds after the cancel; here it has not",
+    ),
+    (
         "squeue/pending.priority*",
         &[],
         When::Sometimes,

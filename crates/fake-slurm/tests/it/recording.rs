@@ -84,11 +84,13 @@ impl Recording {
         named.or_else(|| stdout.split('|').next()?.parse().ok())
     }
 
-    /// The fields of the row that it printed, where it used the mark.
+    /// The fields of the row that it printed below the heading, where it used the mark.
     pub(crate) fn fields(&self) -> Vec<Vec<u8>> {
         let mark = MARK.as_bytes();
         let mut fields = vec![Vec::new()];
-        let mut rest = self.stdout.as_slice();
+        let end = format!("COMMENT{MARK}\n").into_bytes();
+        let heading = self.stdout.windows(end.len()).position(|text| text == end);
+        let mut rest = &self.stdout[heading.map_or(0, |at| at + end.len())..];
         while let Some((first, tail)) = rest.split_first() {
             if let Some(tail) = rest.strip_prefix(mark) {
                 fields.push(Vec::new());

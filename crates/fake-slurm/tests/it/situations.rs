@@ -208,13 +208,25 @@ pub(crate) const SITUATIONS: &[(&str, Setup)] = &[
     ("squeue/unknown.field", Stage::held),
     ("squeue/unknown.name", |_| {}),
     ("squeue/unknown.uid", |_| {}),
+    ("squeue/unknown.uid.ours", |_| {}),
     ("squeue/unknown.user", |_| {}),
+    ("squeue/empty", |_| {}),
     ("squeue/no-slurmdbd.cluster", |stage| {
         stage.cluster().config.accounting = false
     }),
     ("squeue/clusters.not-asked", |stage| stage.beta()),
     ("squeue/clusters.other", |stage| stage.beta()),
     ("squeue/clusters.other.heading", |stage| stage.beta()),
+    ("squeue/clusters.other.ours", |stage| {
+        stage.request.name = "other".to_owned();
+        stage.beta();
+    }),
+    ("squeue/clusters.other.ours.empty", |stage| stage.beta()),
+    ("squeue/clusters.other.ours.down", |stage| {
+        stage.beta();
+        let beta = stage.world.clusters.get_mut("beta").unwrap();
+        beta.set_controller(Controller::Down, stage.now);
+    }),
     ("squeue/clusters.other.local", |stage| stage.beta()),
     ("squeue/clusters.other.unknown", |stage| stage.beta()),
     ("squeue/clusters.other.down", |stage| {

@@ -147,9 +147,10 @@ fn a_banner_before_the_answer_changes_nothing() {
     each(&banners, |&banner| {
         let site = Site::modelled();
         let identity = site.identity();
-        site.warmup_modelled(&identity);
+        // While there is no job yet, too.
         let fault = Fault::on_any(Action::Banner(banner.to_owned()));
         site.cluster.inject(fault).unwrap();
+        site.warmup_modelled(&identity);
         let row = assert_kept(&site, &identity, true);
         assert!(text(&row["status"]).starts_with("RUNNING"), "{row}");
         site.release(&identity).within(seconds(25)).done();

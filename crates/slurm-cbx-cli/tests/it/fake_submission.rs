@@ -193,19 +193,28 @@ fn a_release_of_an_interrupted_submission_waits_for_its_job_and_ends_it() {
 
 #[test]
 fn a_controller_that_can_not_be_asked_gets_no_submission() {
-    let site = Site::new();
-    let identity = site.identity();
     let down = Action::Controller(fake_slurm::Controller::Down);
-    site.cluster.inject(Fault::on_any(down)).unwrap();
-    let mut running = site.begin(&acquire(&identity, &json!({})));
-    until(seconds(10), "a question", || {
-        !site.cluster.calls().unwrap().is_empty()
+    let silences = [
+        Fault::on_any(down),
+        // Exit status 0 and not a word: that there is no job yet was not said.
+        Fault::on(Program::Squeue, Action::DoNothing),
+        Fault::on(Program::Squeue, Action::Garbage(String::new())),
+    ];
+    each(&silences, |silence| {
+        let site = Site::new();
+        let identity = site.identity();
+        site.cluster.inject(silence.clone()).unwrap();
+        let mut running = site.begin(&acquire(&identity, &json!({})));
+        until(seconds(10), "questions", || {
+            site.cluster.calls_of(Program::Squeue).unwrap().len() >= 2
+        });
+        assert!(running.is_going_on());
+        assert!(site.submissions().is_empty());
+        // It comes back while the acquire still waits.
+        site.cluster.clear_faults().unwrap();
+        running.finish(seconds(60)).lease();
+        assert_eq!(site.submissions().len(), 1);
+        site.release(&identity).done();
+        site.assert_nothing_left();
     });
-    assert!(running.is_going_on());
-    // It comes back while the acquire still waits.
-    site.cluster.clear_faults().unwrap();
-    running.finish(seconds(60)).lease();
-    assert_eq!(site.submissions().len(), 1);
-    site.release(&identity).done();
-    site.assert_nothing_left();
 }

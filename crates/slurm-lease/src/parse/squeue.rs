@@ -1,4 +1,8 @@
-//! What `squeue -h -a -t all … -O …` answered: the controller's own view of jobs.
+//! What `squeue -a -t all … -O …` answered: the controller's own view of jobs.
+//!
+//! The heading is asked for, since silence is no answer: squeue prints it once the controller has
+//! answered, above no rows as above many, and each of its words is followed by the query's own
+//! mark (20.11 to 26.05). A program that stands in for squeue and exits with 0 does not.
 
 use jiff::Timestamp;
 
@@ -99,14 +103,17 @@ const INVALID: &str = "slurm_load_jobs error: Invalid job id specified";
 /// Reads squeue's answer to a query that was made with `mark`.
 pub fn parse(answer: &Answer, mark: &Mark) -> Queue {
     match answer.exit {
-        Exit::Status(0) if !complains(answer) => Queue::Rows(rows(&answer.stdout, mark)),
+        Exit::Status(0) if !complains(answer) => match rows(&answer.stdout, mark) {
+            Some(rows) => Queue::Rows(rows),
+            None => Queue::Unavailable(without_heading(answer)),
+        },
         Exit::Status(1) if says_invalid(answer) => Queue::InvalidJobId,
         _ => Queue::Unavailable(unavailable(answer)),
     }
 }
 
-/// Some complaints come with exit status 0 and no rows, which is not an answer: `squeue: error:
-/// Invalid user: 4242` (22.05) where the user's number has no name on this machine.
+/// Some complaints come with exit status 0 and a heading without rows, which is not an answer:
+/// `squeue: error: Invalid user: 4242` (22.05) where the user's number has no name on this machine.
 fn complains(answer: &Answer) -> bool {
     let stderr = String::from_utf8_lossy(&answer.stderr);
     stderr.lines().any(|line| line.contains("error:"))
@@ -119,12 +126,22 @@ fn says_invalid(answer: &Answer) -> bool {
     first_is && errors.next().is_none()
 }
 
-fn rows(stdout: &[u8], mark: &Mark) -> QueueRows {
+fn without_heading(answer: &Answer) -> Unavailable {
+    let said = [&answer.stdout[..], b"\n", &answer.stderr].concat();
+    if said.trim_ascii().is_empty() {
+        return Unavailable::unreadable("squeue printed nothing, not even its heading");
+    }
+    Unavailable::unreadable(said)
+}
+
+/// The rows below the heading; `None` where there is no whole heading.
+fn rows(stdout: &[u8], mark: &Mark) -> Option<QueueRows> {
     let parts = text::split(stdout, mark.as_str());
-    let mut found = QueueRows::default();
     let (fields, tail) = parts.split_at(parts.len() - 1);
-    let chunks = fields.chunks_exact(FIELDS.len());
+    let mut chunks = fields.chunks_exact(FIELDS.len());
+    chunks.next().filter(|chunk| is_heading(chunk))?;
     let cut_short = !chunks.remainder().is_empty();
+    let mut found = QueueRows::default();
     for chunk in chunks {
         match row(chunk) {
             Ok(row) => found.rows.push(row),
@@ -132,12 +149,20 @@ fn rows(stdout: &[u8], mark: &Mark) -> QueueRows {
         }
     }
     // The last row ends with a line break; anything else behind it is the beginning of a row
-    // that did not arrive whole. A text without any mark is not an answer to our query at all.
+    // that did not arrive whole.
     let odd_tail = !tail.iter().all(|part| part.trim_ascii().is_empty());
     if cut_short || odd_tail {
         found.unreadable.push(None);
     }
-    found
+    Some(found)
+}
+
+/// Whether these are the words above the rows. A site's banner may stand before them, and
+/// `CLUSTER: name` where a cluster was named.
+fn is_heading(fields: &[&[u8]]) -> bool {
+    fields
+        .first()
+        .is_some_and(|first| text::last_line(first) == b"JOBID")
 }
 
 fn row(fields: &[&[u8]]) -> Result<QueueRow, Option<JobId>> {
@@ -192,6 +217,7 @@ fn exit(text: &str) -> Option<(i32, i32)> {
 mod tests {
     use super::*;
 
+    const HEADING: &str = "JOBID|~|STATE|~|UID|~|SUBMIT_TIME|~|START_TIME|~|END_TIME|~|RESTART_COUNT|~|REQUEUE|~|REASON|~|EXEC_HOST|~|NODELIST|~|EXIT_CODE|~|PARTITION|~|TIME_LEFT|~|NAME|~|COMMENT|~|\n";
     const ENDED: &str = "4|~|FAILED|~|1001|~|1795492259|~|1795492259|~|1795492264|~|0|~|0|~|NonZeroExitCode|~|n2|~|n2|~|9472|~|batch|~|UNLIMITED|~|t.sh|~|a b|c|~|\n";
     const HELD: &str = "5|~|PENDING|~|1001|~|1795492259|~|N/A|~|N/A|~|0|~|1|~|JobHeldUser|~|n/a|~||~|0|~|batch|~|UNLIMITED|~|t.sh|~|(null)|~|\n";
 
@@ -199,13 +225,17 @@ mod tests {
         Mark::from_bits(0x4f2a_9c01)
     }
 
-    fn parsed(stdout: &[u8]) -> QueueRows {
+    fn read(stdout: &[u8]) -> Queue {
         let answer = Answer {
             exit: Exit::Status(0),
             stdout: stdout.to_vec(),
             stderr: Vec::new(),
         };
-        match parse(&answer, &mark()) {
+        parse(&answer, &mark())
+    }
+
+    fn parsed(stdout: &[u8]) -> QueueRows {
+        match read(stdout) {
             Queue::Rows(rows) => rows,
             other => panic!("{other:?}"),
         }
@@ -217,7 +247,7 @@ mod tests {
 
     #[test]
     fn rows_recorded_on_22_05_are_read() {
-        let found = parsed(marked(&format!("{ENDED}{HELD}")).as_bytes());
+        let found = parsed(marked(&format!("{HEADING}{ENDED}{HELD}")).as_bytes());
         assert!(found.unreadable.is_empty());
         let [ended, held] = &found.rows[..] else {
             panic!("{found:?}")
@@ -238,23 +268,38 @@ mod tests {
     #[test]
     fn free_text_can_not_forge_a_row() {
         let forged = ENDED.replace("a b|c", &format!("x|~|\n{HELD}"));
-        let found = parsed(marked(ENDED).replace("a b|c", &forged).as_bytes());
+        let row = marked(ENDED).replace("a b|c", &forged);
+        let found = parsed((marked(HEADING) + &row).as_bytes());
         assert_eq!(found.rows.len(), 1);
     }
 
     #[test]
     fn a_banner_is_passed_over_and_what_is_cut_short_is_unreadable() {
-        let whole = marked(ENDED);
-        assert_eq!(
-            parsed(format!("Welcome!\n{whole}").as_bytes()).rows.len(),
-            1
-        );
-        for cut in 1..whole.len() - 1 {
-            let found = parsed(&whole.as_bytes()[..cut]);
+        let (heading, row) = (marked(HEADING), marked(ENDED));
+        let welcomed = format!("Welcome!\n{heading}{row}");
+        assert_eq!(parsed(welcomed.as_bytes()).rows.len(), 1);
+        for cut in 1..row.len() - 1 {
+            let found = parsed(format!("{heading}{}", &row[..cut]).as_bytes());
             assert!(found.rows.is_empty() && found.unreadable == [None], "{cut}");
         }
-        assert_eq!(parsed(b"<html>").unreadable, [None]);
-        assert_eq!(parsed(b""), QueueRows::default());
+    }
+
+    #[test]
+    fn only_the_heading_of_this_query_says_that_there_are_no_jobs() {
+        let heading = marked(HEADING);
+        for before in ["", "Welcome!\n", "CLUSTER: beta\n"] {
+            let found = parsed(format!("{before}{heading}").as_bytes());
+            assert_eq!(found, QueueRows::default(), "{before}");
+        }
+        let whole = heading.trim_end().len();
+        for cut in 0..whole {
+            let answer = read(&heading.as_bytes()[..cut]);
+            assert!(matches!(answer, Queue::Unavailable(_)), "{cut}");
+        }
+        for odd in ["<html>", HEADING, &marked(ENDED), "CLUSTER: beta\n"] {
+            let answer = read(odd.as_bytes());
+            assert!(matches!(answer, Queue::Unavailable(_)), "{odd}");
+        }
     }
 
     #[test]

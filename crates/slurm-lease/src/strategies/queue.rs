@@ -57,21 +57,40 @@ pub fn queue_rows() -> impl Strategy<Value = Vec<QueueRow>> {
     })
 }
 
+/// squeue's words above the fields that are asked for.
+const HEADING: [&str; 16] = [
+    "JOBID",
+    "STATE",
+    "UID",
+    "SUBMIT_TIME",
+    "START_TIME",
+    "END_TIME",
+    "RESTART_COUNT",
+    "REQUEUE",
+    "REASON",
+    "EXEC_HOST",
+    "NODELIST",
+    "EXIT_CODE",
+    "PARTITION",
+    "TIME_LEFT",
+    "NAME",
+    "COMMENT",
+];
+
 /// What squeue prints for these rows.
 pub fn render_queue(rows: &[QueueRow], mark: &Mark) -> Vec<u8> {
-    let lines = rows.iter().map(|row| {
-        let fields = fields(row).map(|field| field + mark.as_str());
-        fields.concat() + "\n"
-    });
-    lines.collect::<String>().into_bytes()
+    let line = |fields: [String; 16]| fields.map(|field| field + mark.as_str()).concat() + "\n";
+    let heading = line(HEADING.map(str::to_owned));
+    let rows: String = rows.iter().map(|row| line(fields(row))).collect();
+    (heading + &rows).into_bytes()
 }
 
 /// squeue's answers: rows, with a site's banner before them or without, or the one sentence that
 /// means an unknown number.
 pub fn squeue() -> impl Strategy<Value = Transcript<Queue>> {
     let rows = (queue_rows(), mark(), option::of(banner())).prop_map(|(rows, mark, banner)| {
-        let banner = banner.filter(|_| !rows.is_empty()).unwrap_or_default();
-        let stdout = [banner.into_bytes(), render_queue(&rows, &mark)].concat();
+        let banner = banner.unwrap_or_default().into_bytes();
+        let stdout = [banner, render_queue(&rows, &mark)].concat();
         let unreadable = Vec::new();
         Transcript {
             answer: answer(0, stdout, ""),

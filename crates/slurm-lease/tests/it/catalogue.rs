@@ -55,6 +55,10 @@ fn job(cluster: Option<&ClusterName>) -> JobRef {
 
 /// A job of ours as it comes out of an answer: there is no other way to one.
 fn identified(cluster: Option<&ClusterName>) -> Identified {
+    // squeue's words above the fields do not matter but the first.
+    let heading = [
+        "JOBID", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "",
+    ];
     let fields = [
         &JOB.to_string(),
         "RUNNING",
@@ -73,10 +77,15 @@ fn identified(cluster: Option<&ClusterName>) -> Identified {
         "NAME",
         &tag().to_string(),
     ];
-    let row = fields.map(|field| format!("{field}{}", mark().as_str()));
+    let line = |fields: [&str; 16]| {
+        fields
+            .map(|field| format!("{field}{}", mark().as_str()))
+            .concat()
+            + "\n"
+    };
     let answer = Answer {
         exit: Exit::Status(0),
-        stdout: format!("{}\n", row.concat()).into_bytes(),
+        stdout: (line(heading) + &line(fields)).into_bytes(),
         stderr: Vec::new(),
     };
     let claim = Claim {
