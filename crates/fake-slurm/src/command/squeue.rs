@@ -106,13 +106,26 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
                 (None, Some(users)) if users.len() == 1 => "REQUEST_JOB_USER_INFO",
                 _ => "REQUEST_JOB_INFO",
             };
-            return Err(unreachable.reply("squeue", request, "slurm_load_jobs error: ", 1));
+            let failed = unreachable.reply("squeue", request, "slurm_load_jobs error: ", 1);
+            return Err(after(reply, failed));
         }
         rows(
             answering, name, &filter, &format, &style, heading, &mut reply,
         )?;
     }
     Ok(reply)
+}
+
+/// A failure behind what was printed before it: the name of the cluster that is asked.
+fn after(mut reply: Reply, failure: Reply) -> Reply {
+    reply.stdout += &failure.stdout;
+    reply.stderr += &failure.stderr;
+    Reply {
+        delay: reply.delay.max(failure.delay),
+        stdout: reply.stdout,
+        stderr: reply.stderr,
+        ..failure
+    }
 }
 
 /// `-j 17`: to getopt the value of `-j` is optional, so 17 is an operand; squeue takes it.
@@ -373,12 +386,8 @@ fn rows(
     if let Some([only]) = filter.jobs.as_deref()
         && visible.get(only).is_none_or(hidden)
     {
-        let delay = reply.delay;
         let text = "slurm_load_jobs error: Invalid job id specified\n";
-        return Err(Reply {
-            delay,
-            ..Reply::fail(1, text)
-        });
+        return Err(after(std::mem::take(reply), Reply::fail(1, text)));
     }
     let mut jobs: Vec<&Job> = visible
         .values()
