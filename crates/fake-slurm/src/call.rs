@@ -1,5 +1,6 @@
 //! One call of a Slurm command as data, and what it answers.
 
+use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
@@ -160,12 +161,12 @@ impl Reply {
     }
 
     /// stdout as bytes.
-    pub fn stdout_bytes(&self) -> Vec<u8> {
+    pub fn stdout_bytes(&self) -> Cow<'_, [u8]> {
         text::encode(&self.stdout)
     }
 
     /// stderr as bytes.
-    pub fn stderr_bytes(&self) -> Vec<u8> {
+    pub fn stderr_bytes(&self) -> Cow<'_, [u8]> {
         text::encode(&self.stderr)
     }
 }

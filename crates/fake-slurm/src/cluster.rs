@@ -235,7 +235,7 @@ impl FakeCluster {
         let result = change(cluster, now);
         cluster.tick(now);
         cluster.changed = true;
-        settle(&self.store, &locked, world, &Reply::default())?;
+        settle(&self.store, &locked, &mut world, &Reply::default())?;
         Ok(result)
     }
 
@@ -279,7 +279,7 @@ impl FakeCluster {
             cluster.touched.extend(cluster.jobs.keys());
             cluster.changed = true;
         }
-        settle(&self.store, &locked, world, &Reply::default())
+        settle(&self.store, &locked, &mut world, &Reply::default())
     }
 
     /// The jobs that the controller knows, by number.

@@ -14,7 +14,7 @@ use crate::model::Job;
 use crate::text;
 
 fn path_of(path: &str) -> PathBuf {
-    PathBuf::from(OsString::from_vec(text::encode(path)))
+    PathBuf::from(OsString::from_vec(text::encode(path).into_owned()))
 }
 
 /// Starts the script of a job with its output files and its environment.

@@ -1,5 +1,6 @@
 //! The directory of a cluster: one state file, changed under a lock and replaced as a whole.
 
+use std::error::Error;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -32,7 +33,7 @@ pub enum StoreError {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: serde_json::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// There is something else at the place of a new cluster.
     #[error("{0} exists")]
@@ -41,6 +42,14 @@ pub enum StoreError {
     #[error("no stub executable: {0}")]
     Stub(String),
 }
+
+/// The file of the clusters. Every call reads it, so it is binary; `fake-slurm jobs` and
+/// [`FakeCluster`](crate::FakeCluster) show what is in it.
+const STATE: &str = "state";
+
+/// How it begins. Another number for each change of what it holds: postcard, which it is written
+/// in, does not notice by itself.
+const LAYOUT: &str = "fake-slurm state 2\n";
 
 /// `cluster.json`: where the state is, seen from beside it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -157,7 +166,11 @@ pub(crate) struct Locked<'a> {
 impl Locked<'_> {
     /// The clusters.
     pub(crate) fn world(&self) -> Result<World, StoreError> {
-        read_json(&self.store.root.join("state.json"))
+        let path = self.store.root.join(STATE);
+        let bytes = fs::read(&path).map_err(at(&path))?;
+        let state = bytes.strip_prefix(LAYOUT.as_bytes());
+        let state = state.ok_or_else(|| malformed(&path)("another layout than this version's"))?;
+        postcard::from_bytes(state).map_err(malformed(&path))
     }
 
     /// Writes the clusters, if they changed.
@@ -170,7 +183,9 @@ impl Locked<'_> {
 
     /// Writes the clusters.
     pub(crate) fn save_anyway(&self, world: &World) -> Result<(), StoreError> {
-        write_json(&self.store.root.join("state.json"), world)
+        let path = self.store.root.join(STATE);
+        let bytes = postcard::to_extend(world, LAYOUT.as_bytes().to_vec());
+        replace(&path, &bytes.map_err(malformed(&path))?)
     }
 
     /// The faults.
@@ -203,6 +218,15 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     |source| StoreError::Io { path, source }
 }
 
+/// Names the file whose contents an error is about.
+fn malformed<E: Into<Box<dyn Error + Send + Sync>>>(path: &Path) -> impl FnOnce(E) -> StoreError {
+    let path = path.to_owned();
+    |source| StoreError::Format {
+        path,
+        source: source.into(),
+    }
+}
+
 pub(crate) fn make_directory(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new()
         .recursive(true)
@@ -213,22 +237,19 @@ pub(crate) fn make_directory(path: &Path) -> Result<(), StoreError> {
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, StoreError> {
     let bytes = fs::read(path).map_err(at(path))?;
-    serde_json::from_slice(&bytes).map_err(|source| StoreError::Format {
-        path: path.to_owned(),
-        source,
-    })
+    serde_json::from_slice(&bytes).map_err(malformed(path))
+}
+
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    replace(path, &serde_json::to_vec(value).map_err(malformed(path))?)
 }
 
 /// Writes beside the file and renames, so that a reader sees the old or the new one.
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
-    let bytes = serde_json::to_vec(value).map_err(|source| StoreError::Format {
-        path: path.to_owned(),
-        source,
-    })?;
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let mut options = OpenOptions::new();
     options.create(true).truncate(true).write(true).mode(0o600);
     let mut file = options.open(&beside).map_err(at(&beside))?;
-    file.write_all(&bytes).map_err(at(&beside))?;
+    file.write_all(bytes).map_err(at(&beside))?;
     fs::rename(&beside, path).map_err(at(path))
 }

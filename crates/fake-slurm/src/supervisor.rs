@@ -159,7 +159,7 @@ impl Supervisor {
             self.pipe = None;
             self.only = None;
         }
-        settle(&store, &locked, world, &Reply::default())?;
+        settle(&store, &locked, &mut world, &Reply::default())?;
         Ok(situation)
     }
 
@@ -225,7 +225,7 @@ impl Supervisor {
         if let Some(cluster) = world.clusters.get_mut(&self.cluster) {
             cluster.exited(self.id, Exit::NO_OUTPUT, now);
         }
-        settle(&store, &locked, world, &Reply::default())
+        settle(&store, &locked, &mut world, &Reply::default())
     }
 
     /// Collects children that ended; the script's end is returned, once.

@@ -140,8 +140,6 @@ impl Cluster {
 /// Everything that one directory holds: clusters, of which one is the configuration's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct World {
-    /// The version of this layout.
-    pub version: u32,
     /// The cluster that a command means that names none.
     pub home: String,
     /// The clock.
@@ -156,7 +154,6 @@ impl World {
         let home = config.name.clone();
         let cluster = Cluster::new(config, now);
         Self {
-            version: 1,
             clusters: BTreeMap::from([(home.clone(), cluster)]),
             home,
             clock,

@@ -40,7 +40,6 @@ pub enum Accounting {
 
 /// What the site's job_submit plugin does to a submission.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct SubmitPlugin {
     /// Sets the comment to this; an empty one removes it.
     pub comment: Option<String>,
@@ -58,7 +57,6 @@ pub struct SubmitPlugin {
 
 /// What is wrong with a cluster, or peculiar to its site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct Condition {
     /// The controller.
     pub controller: Controller,

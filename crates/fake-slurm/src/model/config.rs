@@ -16,13 +16,10 @@ pub struct Node {
     /// RealMemory, in MiB.
     pub memory: u64,
     /// Features that `--constraint` may name.
-    #[serde(default)]
     pub features: Vec<String>,
     /// Generic resources, as `gpu:2`.
-    #[serde(default)]
     pub gres: Vec<String>,
     /// Whether it is down: nothing starts on it.
-    #[serde(default)]
     pub down: bool,
 }
 
@@ -80,7 +77,6 @@ pub enum Execution {
 
 /// How a cluster is set up: the fields of `slurm.conf` that matter, and the fake's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct ClusterConfig {
     /// ClusterName.
     pub name: String,

@@ -12,7 +12,6 @@ use crate::moment::Moment;
 /// What a submission asks for. A byte of a name, comment or path that is no UTF-8 is the character
 /// U+10FE00 + byte here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 #[expect(missing_docs, reason = "named after sbatch's options")]
 pub struct Request {
     pub uid: u32,
@@ -34,7 +33,6 @@ pub struct Request {
     pub time_limit: Option<u64>,
     pub nodes: u32,
     /// The most nodes it takes where they are free (`--nodes=1-2`); zero is no more than `nodes`.
-    #[serde(default)]
     pub max_nodes: u32,
     pub tasks: u32,
     pub cpus_per_task: u32,
@@ -135,10 +133,9 @@ pub struct Job {
     pub id: u32,
     /// What tells it apart from another job of the same number.
     pub serial: u64,
-    /// What it asked for.
-    pub request: Request,
+    /// What it asked for. In a box, so that a table of jobs is not mostly moved about.
+    pub request: Box<Request>,
     /// The account it is charged to, which need not be the one that was asked for.
-    #[serde(default)]
     pub account: Option<String>,
     /// The partition it is in.
     pub partition: String,

@@ -289,7 +289,7 @@ impl Cluster {
             configured: None,
             cleared: None,
             suspended: None,
-            request,
+            request: Box::new(request),
         }
     }
 

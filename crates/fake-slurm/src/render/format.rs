@@ -35,12 +35,12 @@ impl Format {
 
     /// A line: each field as `value` gives it.
     pub(crate) fn line(&self, value: impl Fn(&Field) -> String) -> String {
-        let mut line = String::new();
+        let mut line = String::with_capacity(160);
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => line.push_str(text),
                 Piece::Field(field, width, suffix) => {
-                    line.push_str(&fit(&value(field), *width));
+                    fill(&mut line, &value(field), *width);
                     line.push_str(suffix);
                 }
             }
@@ -52,14 +52,16 @@ impl Format {
 
 /// Cuts and fills `text` to a width.
 pub(crate) fn fit(text: &str, width: Width) -> String {
-    let size = width.size;
-    if size == 0 {
-        return text.to_owned();
-    }
-    if width.right {
-        format!("{text:>size$.size$}")
-    } else {
-        format!("{text:<size$.size$}")
+    let mut fitted = String::new();
+    fill(&mut fitted, text, width);
+    fitted
+}
+
+fn fill(line: &mut String, text: &str, width: Width) {
+    match width.size {
+        0 => line.push_str(text),
+        size if width.right => *line += &format!("{text:>size$.size$}"),
+        size => *line += &format!("{text:<size$.size$}"),
     }
 }
 

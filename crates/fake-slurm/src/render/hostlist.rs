@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 /// The names, those that differ only in a number at the end put together.
 pub(crate) fn hostlist(names: &[String]) -> String {
+    if let [only] = names {
+        return only.clone();
+    }
     let mut groups: BTreeMap<(&str, usize), Vec<u64>> = BTreeMap::new();
     let mut plain = Vec::new();
     for name in names {

@@ -18,6 +18,7 @@ mod recording;
 mod situations;
 mod speed;
 mod stage;
+mod store;
 
 use std::ffi::OsStr;
 use std::process::{Command, Output};

@@ -274,7 +274,7 @@ fn files_are_for_their_owner_alone() {
     let root = bench.directory.path().join("cluster");
     for name in [
         "",
-        "state.json",
+        "state",
         "calls.jsonl",
         "spool",
         "spool/cluster.1",
