@@ -244,10 +244,7 @@ impl FakeCluster {
     /// # Errors
     /// As [`generation`](Self::generation).
     pub fn configure(&self, change: impl FnOnce(&mut ClusterConfig)) -> Result<(), StoreError> {
-        self.change(|cluster, _| {
-            change(&mut cluster.config);
-            cluster.next_id = cluster.next_id.max(cluster.config.first_job_id);
-        })
+        self.change(|cluster, _| cluster.configure(change))
     }
 
     /// The time on its clock.

@@ -57,7 +57,7 @@ impl Cluster {
     /// A cluster without jobs.
     pub fn new(config: ClusterConfig, now: Moment) -> Self {
         Self {
-            next_id: config.first_job_id,
+            next_id: config.first_number(),
             config,
             serial: 0,
             condition: Condition::default(),
@@ -86,6 +86,18 @@ impl Cluster {
         self.tick(now);
     }
 
+    /// Changes how it is set up.
+    pub fn configure(&mut self, change: impl FnOnce(&mut ClusterConfig)) {
+        change(&mut self.config);
+        let first = self.config.first_number();
+        self.next_id = if self.serial == 0 {
+            first
+        } else {
+            self.next_id.max(first)
+        };
+        self.changed = true;
+    }
+
     /// The jobs as the controller shows them: a stale backup shows old ones.
     pub fn visible(&self) -> &BTreeMap<u32, Job> {
         self.old_picture.as_ref().unwrap_or(&self.jobs)
@@ -97,7 +109,7 @@ impl Cluster {
         self.touched.extend(self.jobs.keys());
         self.jobs.clear();
         self.late.clear();
-        self.next_id = self.config.first_job_id;
+        self.next_id = self.config.first_number();
         self.changed = true;
     }
 
@@ -110,12 +122,12 @@ impl Cluster {
     pub(super) fn take_id(&mut self) -> u32 {
         let known = self.jobs.len();
         for _ in 0..=known {
-            let id = self.next_id;
-            self.next_id = if id >= self.config.max_job_id {
+            let id = if self.next_id >= self.config.max_job_id {
                 self.config.first_job_id
             } else {
-                id + 1
+                self.next_id
             };
+            self.next_id = id + 1;
             if !self.jobs.contains_key(&id) {
                 self.changed = true;
                 return id;

@@ -88,7 +88,7 @@ pub struct ClusterConfig {
     pub partitions: Vec<Partition>,
     /// FirstJobId.
     pub first_job_id: u32,
-    /// MaxJobId: the number after which they start again.
+    /// MaxJobId: at this number they start again; no job gets it.
     pub max_job_id: u32,
     /// MinJobAge: how long an ended job stays visible. Zero is for ever, as in slurm.conf.
     pub min_job_age: Duration,
@@ -129,6 +129,14 @@ pub struct ClusterConfig {
     /// How long a client waits for a controller that does not answer. A real one waits 10 to
     /// 20 s; the fake says the same words at once unless told otherwise.
     pub patience: Duration,
+}
+
+impl ClusterConfig {
+    /// The number of the first job of a controller that knows of none: FirstJobId, and one more
+    /// on 20.11. Where the numbers start again, FirstJobId is given out on all.
+    pub(super) fn first_number(&self) -> u32 {
+        self.first_job_id + u32::from(self.generation == Generation::V20_11)
+    }
 }
 
 impl Default for ClusterConfig {

@@ -13,10 +13,11 @@ mod environment;
 mod faults;
 mod fixtures;
 mod model;
+mod numbers;
 mod processes;
 mod recording;
 mod situations;
-mod speed;
+
 mod stage;
 mod store;
 
