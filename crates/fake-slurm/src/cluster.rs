@@ -375,12 +375,13 @@ impl FakeCluster {
         self.change(|cluster, _| cluster.condition.backoff = wait)
     }
 
-    /// The controller takes no more jobs than so many at a time.
+    /// The controller knows no more jobs than so many at a time: one that is over takes its place
+    /// until it is forgotten.
     ///
     /// # Errors
     /// As [`generation`](Self::generation).
     pub fn limit_queue(&self, jobs: usize) -> Result<(), StoreError> {
-        self.configure(|config| config.max_jobs = jobs)
+        self.configure(|config| config.limit_queue(jobs))
     }
 
     /// The controller loses its state, and numbers start again.

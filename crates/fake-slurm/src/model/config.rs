@@ -116,7 +116,8 @@ pub struct ClusterConfig {
     pub store_comment: bool,
     /// DefMemPerCPU in MiB: what a job gets that names no memory.
     pub memory_per_cpu: u64,
-    /// MaxJobCount: how many unfinished jobs the controller takes.
+    /// MaxJobCount: how many jobs the controller knows at a time, those that are over and not yet
+    /// forgotten included. Up to 24.11 it is one less than that.
     pub max_jobs: usize,
     /// MaxSubmitJobs of every user's association: how many unfinished jobs one may have.
     pub max_submit_jobs: Option<usize>,
@@ -136,6 +137,20 @@ impl ClusterConfig {
     /// on 20.11. Where the numbers start again, FirstJobId is given out on all.
     pub(super) fn first_number(&self) -> u32 {
         self.first_job_id + u32::from(self.generation == Generation::V20_11)
+    }
+
+    /// Sets MaxJobCount so that there is room for so many jobs.
+    pub fn limit_queue(&mut self, jobs: usize) {
+        self.max_jobs = jobs + self.unused_room();
+    }
+
+    /// How many jobs it takes at a time.
+    pub(super) fn room(&self) -> usize {
+        self.max_jobs.saturating_sub(self.unused_room())
+    }
+
+    fn unused_room(&self) -> usize {
+        usize::from(self.generation < Generation::V26_05)
     }
 }
 

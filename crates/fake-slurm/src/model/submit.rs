@@ -90,7 +90,7 @@ impl Cluster {
         if limit.is_some_and(|limit| own().count() >= limit) {
             return Err(Refusal::AccountingPolicy);
         }
-        if live().count() >= self.config.max_jobs {
+        if self.jobs.len() >= self.config.room() {
             return Err(Refusal::QueueFull);
         }
         Ok(())

@@ -327,14 +327,14 @@ fn a_site_that_rewrites_holds_and_greets() {
 #[test]
 fn a_full_queue_refuses() {
     let bench = Bench::new();
-    bench.cluster.limit_queue(1).unwrap();
     bench.submit(&[]);
     let refused = |generation: Generation| {
         let set = |config: &mut ClusterConfig| config.generation = generation;
         bench.cluster.configure(set).unwrap();
+        bench.cluster.limit_queue(1).unwrap();
         bench.run("sbatch", &["--wrap=true"]).stderr
     };
-    // Recorded by hand with MaxJobCount=2; the real sbatch takes two minutes between the lines.
+    // The real sbatch takes two minutes between the lines.
     let old = "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n\
         sbatch: error: Batch job submission failed: Resource temporarily unavailable\n";
     assert_eq!(refused(Generation::V20_11), old);
@@ -344,6 +344,18 @@ fn a_full_queue_refuses() {
         "sbatch: error: Slurm job queue full, sleeping and retrying\n\
          sbatch: error: Batch job submission failed: MaxJobCount limit reached\n"
     );
+}
+
+#[test]
+fn a_job_that_is_over_takes_up_room_until_it_is_forgotten() {
+    let bench = Bench::new();
+    bench.cluster.limit_queue(1).unwrap();
+    let job = bench.submit(&[]);
+    bench.run("scancel", &[&job.to_string()]);
+    assert_eq!(bench.state(job), "CANCELLED");
+    assert_eq!(bench.run("sbatch", &["--wrap=true"]).status, Some(1));
+    bench.cluster.advance(Duration::from_secs(301)).unwrap();
+    bench.submit(&[]);
 }
 
 #[test]

@@ -71,3 +71,20 @@ fn numbers_begin_and_end_as_each_generation_has_them() {
     assert_eq!(first_seven(Generation::V24_11), usual);
     assert_eq!(first_seven(Generation::V26_05), usual);
 }
+
+/// Tried with MaxJobCount=4 on real clusters.
+#[test]
+fn the_queue_is_full_when_each_generation_has_it_so() {
+    let now = Moment::from_seconds(1_700_000_000);
+    let accepted = Generation::ALL.map(|generation| {
+        let config = ClusterConfig {
+            generation,
+            max_jobs: 4,
+            ..ClusterConfig::default()
+        };
+        let mut cluster = Cluster::new(config, now);
+        let submitted = std::iter::repeat_with(|| cluster.submit(Request::default(), now));
+        submitted.take(9).take_while(Result::is_ok).count()
+    });
+    assert_eq!(accepted, [3, 3, 3, 4]);
+}
