@@ -9,7 +9,7 @@ use fake_slurm::{Generation, Program};
 
 use crate::docs;
 use crate::recording::{Recording, normalised, root, without_places};
-use crate::situations::SITUATIONS;
+use crate::situations::situations;
 use crate::stage::{Setup, Stage};
 
 /// Whether a known difference shows in every recording.
@@ -76,16 +76,16 @@ fn compare(generation: Generation, case: &str, setup: Setup) -> Result<Outcome, 
 /// Every case: its name, and how to bring it about.
 fn cases() -> Vec<(String, Setup)> {
     let mut cases = Vec::new();
-    for (name, setup) in SITUATIONS {
+    for (name, setup) in situations() {
         if name.contains('/') {
-            cases.push(((*name).to_owned(), *setup));
+            cases.push((name.to_owned(), setup));
         } else {
             for case in [
                 format!("squeue/{name}"),
                 format!("squeue/{name}.o"),
                 format!("sacct/{name}"),
             ] {
-                cases.push((case, *setup));
+                cases.push((case, setup));
             }
         }
     }
