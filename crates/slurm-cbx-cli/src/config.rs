@@ -225,7 +225,13 @@ impl Keys<'_> {
         let mode = self.text("sshMode")?;
         let host = self.checked("loginHost", is_host_name, "a host name")?;
         let user = self.checked("loginUser", is_user_name, "a login name")?;
+        let rule = "one line without single quotes whose placeholders are known";
+        let proxy_command = self.checked("proxyCommand", proxy::is_template, rule)?;
         let login = match (mode.as_deref(), host) {
+            // A proxyCommand may name the login node whatever the mode is.
+            (None | Some("direct"), Some(host)) if proxy_command.is_some() => {
+                Some(Login { host, user })
+            }
             (None | Some("direct"), _) => None,
             (Some("proxy-through-login"), Some(host)) => Some(Login { host, user }),
             (Some("proxy-through-login"), None) => {
@@ -234,11 +240,10 @@ impl Keys<'_> {
             }
             (Some(_), _) => return Err(self.refused("sshMode", "direct or proxy-through-login")),
         };
-        let rule = "one line without single quotes whose placeholders are known";
         Ok(Access {
             login,
             key: self.path("sshPrivateKey")?,
-            proxy_command: self.checked("proxyCommand", proxy::is_template, rule)?,
+            proxy_command,
         })
     }
 }

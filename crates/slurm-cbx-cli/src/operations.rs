@@ -52,6 +52,7 @@ fn doctor(arguments: &Arguments, request: &Request) -> Answered {
         CHECKED.parse()?,
         false,
     );
+    proxy::check(&order)?;
     let found = arguments.leases()?.check_up(&order);
     if found.faults.is_empty() {
         Ok(Answer::message(format!(
@@ -79,16 +80,26 @@ fn acquire(arguments: &Arguments, request: &Request) -> Answered {
         name,
         request.keep,
     );
+    proxy::check(&order)?;
     let leases = arguments.leases()?;
     let watch = Watch::nothing().signals()?.peer(io::stdout())?;
     let mut progress = Progress::new(ctrl_c(&order));
     let view = leases.acquire(&order, &watch, &mut |lease| progress.tell(lease))?;
     let mut lease = describe(&view);
     if let Some(endpoint) = &view.ready {
+        let ssh = ssh(&view, endpoint).map_err(|why| give_up(&leases, &view, &why))?;
         progress.say(&format!("ready: {}:{}", endpoint.host, endpoint.port));
-        lease.ssh = Some(ssh(&view, endpoint)?);
+        lease.ssh = Some(ssh);
     }
     Ok(Answer::lease(lease))
+}
+
+/// Ends a lease that runs and can't be handed out: after an error the client asks for no release.
+fn give_up(leases: &Leases, view: &View, why: &str) -> String {
+    match leases.release(&view.lease.opened().lease) {
+        Ok(_) | Err(ReleaseError::NoSuchLease(_)) => format!("{why}; the job was cancelled"),
+        Err(error) => format!("{why}; {error}"),
+    }
 }
 
 /// What becomes of the job if the wait for it is interrupted. The client kills its adapter then,

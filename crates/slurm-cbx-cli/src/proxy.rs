@@ -1,6 +1,6 @@
 //! The command by which ssh reaches an endpoint that it can't connect to.
 
-use slurm_lease::driver::View;
+use slurm_lease::driver::{Order, Runner, View};
 use slurm_lease::{Access, Endpoint};
 
 /// What may stand in braces in a `proxyCommand`.
@@ -27,11 +27,49 @@ pub(crate) fn is_template(text: &str) -> bool {
     plain && known && text.len() <= 4096
 }
 
+/// Whether the `proxyCommand` of an order could be filled in, as far as that shows before there is
+/// a job.
+///
+/// # Errors
+/// Names what is missing or can't be a word of a command.
+pub(crate) fn check(order: &Order) -> Result<(), String> {
+    let access = &order.access;
+    let Some(template) = &access.proxy_command else {
+        return Ok(());
+    };
+    // Only a site's own runner can publish a login node.
+    if order.runner == Runner::Bundled {
+        let user = access.login.as_ref().and_then(|login| login.user.as_ref());
+        let given = [
+            ("loginHost", access.login.is_some()),
+            ("loginUser", user.is_some()),
+        ];
+        for (name, is_given) in given {
+            if !is_given && template.contains(&format!("{{{name}}}")) {
+                return Err(format!(
+                    "external.config.proxyCommand holds {{{name}}}, but external.config.{name} is not set"
+                ));
+            }
+        }
+    }
+    let known = [
+        ("leaseId", order.lease.to_string()),
+        ("slug", order.slug.clone()),
+        ("name", order.name.to_string()),
+    ];
+    known
+        .iter()
+        .try_fold(template.clone(), |command, (name, value)| {
+            put(command, name, value)
+        })
+        .map(drop)
+}
+
 /// The `ProxyCommand` of a lease, if it has one.
 ///
 /// # Errors
-/// Names the value that holds more than letters, digits and `. _ - @ + ; /`, and so could become
-/// a word of its own in a shell.
+/// Names the value that holds more than letters, digits and `. _ - @ +`, and so could become a
+/// word of its own in a shell.
 pub(crate) fn command(view: &View, endpoint: &Endpoint) -> Result<Option<String>, String> {
     let opened = view.lease.opened();
     let access = &opened.access;
@@ -79,21 +117,26 @@ fn login(access: &Access, endpoint: &Endpoint) -> (Option<String>, Option<String
 }
 
 fn fill(template: &str, values: &[String; 9]) -> Result<String, String> {
-    let mut command = template.to_owned();
-    for (name, value) in PLACEHOLDERS.iter().zip(values) {
-        let placeholder = format!("{{{name}}}");
-        if !command.contains(&placeholder) {
-            continue;
-        }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte);
-        if value.is_empty() || value.starts_with('-') || !value.bytes().all(plain) {
-            return Err(format!(
-                "the {name} {value:?} cannot be put into proxyCommand"
-            ));
-        }
-        command = command.replace(&placeholder, value);
+    PLACEHOLDERS
+        .iter()
+        .zip(values)
+        .try_fold(template.to_owned(), |command, (name, value)| {
+            put(command, name, value)
+        })
+}
+
+fn put(command: String, name: &str, value: &str) -> Result<String, String> {
+    let placeholder = format!("{{{name}}}");
+    if !command.contains(&placeholder) {
+        return Ok(command);
     }
-    Ok(command)
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte);
+    if value.is_empty() || value.starts_with('-') || !value.bytes().all(plain) {
+        return Err(format!(
+            "the {name} {value:?} cannot be put into proxyCommand"
+        ));
+    }
+    Ok(command.replace(&placeholder, value))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use fake_slurm::{Base, Program, SubmitPlugin};
 use serde_json::json;
 
-use crate::client::warmup;
-use crate::fake_site::{Site, each, endpoint, publishing};
+use crate::client::{acquire, warmup};
+use crate::fake_site::{Site, each, endpoint, greeter, publishing};
 use crate::truth::{seconds, until};
 
 /// How a job can end.
@@ -159,6 +159,48 @@ fn a_runner_that_published_and_died_is_reported() {
         error.contains("exit code 41") && error.contains("  the licence server hung up"),
         "{error}"
     );
+    site.assert_nothing_left();
+}
+
+/// A script that publishes these parts of an endpoint instead of a user, and serves it.
+fn publishing_instead(parts: &str) -> String {
+    let usual = publishing(greeter());
+    let script = usual.replace(r#""user":"nobody""#, parts);
+    assert_ne!(script, usual);
+    format!("{script}exec sleep 600\n")
+}
+
+#[test]
+fn an_endpoint_that_cannot_be_handed_out_ends_the_lease() {
+    let parts = r#""user":"nobody","proxyCommand":"ssh {nope}""#;
+    for request in [warmup, acquire] {
+        let site = Site::new();
+        let identity = site.identity();
+        let runner = site.runner(&publishing_instead(parts));
+        let request = request(&identity, &json!({"runnerScript": runner}));
+        let error = site.ask(&request).within(seconds(30)).error();
+        assert!(
+            error.contains("proxyCommand that cannot be used; the job was cancelled"),
+            "{error}"
+        );
+        site.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_proxy_command_may_name_the_login_node_in_any_mode() {
+    let site = Site::new();
+    let identity = site.identity();
+    let config = json!({
+        "proxyCommand": "ssh -W {host}:{port} {loginUser}@{loginHost}",
+        "loginHost": "login1", "loginUser": "alice",
+    });
+    let lease = site.acquire(&identity, &config).lease();
+    let expected = format!("ssh -W 127.0.0.1:{} alice@login1", greeter());
+    assert_eq!(lease["ssh"]["proxyCommand"], expected);
+    assert_eq!(lease["ssh"]["sshConfigProxy"], true);
+    assert_eq!(site.resolve(&identity).lease()["ssh"], lease["ssh"]);
+    site.release(&identity).done();
     site.assert_nothing_left();
 }
 

@@ -238,6 +238,14 @@ fn a_config_that_cannot_be_right_is_refused() {
         (json!({"proxyCommand": "ssh '{host}'"}), "proxyCommand is"),
         (json!({"proxyCommand": "ssh {hots}"}), "proxyCommand is"),
         (json!({"proxyCommand": "ssh {host}\nid"}), "proxyCommand is"),
+        (
+            json!({"proxyCommand": "ssh -W %h:%p {loginHost}"}),
+            "external.config.loginHost is not set",
+        ),
+        (
+            json!({"proxyCommand": "ssh -W %h:%p {loginUser}@{loginHost}", "loginHost": "login1"}),
+            "external.config.loginUser is not set",
+        ),
         (json!({"sshPrivateKey": "id_ed25519"}), "sshPrivateKey is"),
         (
             json!({"sshPrivateKey": "/home/a b/key"}),

@@ -77,16 +77,19 @@ fn asked(config: &Map<String, Value>) -> String {
 
 fn access(state: &State, dir: &LeaseDir) -> Access {
     let config = &state.config;
-    let through_login = text(config, "sshMode").as_deref() == Some("proxy-through-login");
+    let plain = |command: &String| !command.contains(|c: char| c.is_control() || c == '\'');
+    let proxy_command = text(config, "proxyCommand").filter(plain);
+    // A proxyCommand may name the login node whatever the mode is.
+    let through_login = proxy_command.is_some()
+        || text(config, "sshMode").as_deref() == Some("proxy-through-login");
     let host = text(config, "loginHost").filter(|host| through_login && is_host_name(host));
     let user = text(config, "loginUser").filter(|user| is_user_name(user));
     let key = state.key_path.clone().filter(|key| {
         key.is_absolute() && is_plain_path(key.as_str()) && *key != dir.file("id_ed25519")
     });
-    let plain = |command: &String| !command.contains(|c: char| c.is_control() || c == '\'');
     Access {
         login: host.map(|host| Login { host, user }),
         key,
-        proxy_command: text(config, "proxyCommand").filter(plain),
+        proxy_command,
     }
 }
