@@ -14,8 +14,9 @@ use crate::proxy;
 mod keys;
 mod schema;
 
-use keys::{ACQUIRE_TIMEOUT, MOST_SECONDS, READY_CHECK, UNCLAIMED_GRACE, WORK_ROOT};
+use keys::{ACQUIRE_TIMEOUT, MOST_SECONDS, UNCLAIMED_GRACE, WORK_ROOT};
 
+pub(crate) use keys::READY_CHECK;
 pub(crate) use schema::text as schema;
 
 /// A key of the config, or its value, is not right.
@@ -32,6 +33,11 @@ pub(crate) enum ConfigError {
         given: String,
         rule: &'static str,
     },
+    #[error("external.config.{key} must be {rule}")]
+    Unquoted {
+        key: &'static str,
+        rule: &'static str,
+    },
     #[error("external.config.{0}")]
     Resources(String),
 }
@@ -39,6 +45,16 @@ pub(crate) enum ConfigError {
 fn nearest(suggestion: &Option<&'static str>) -> String {
     suggestion.map_or_else(String::new, |key| format!("; did you mean {key}?"))
 }
+
+/// Keys whose value is not quoted when it is refused: people put a password, a variable's value or
+/// a whole private key where none belongs.
+const UNQUOTED: [&str; 5] = [
+    "exportEnv",
+    "extraSbatchArgs",
+    "proxyCommand",
+    "readyCheck",
+    "sshPrivateKey",
+];
 
 /// Variables by which a site sets up the runner; a job gets them without being asked to.
 const RUNNER_SETTINGS: [&str; 4] = ["CBX_SSHD", "CBX_SSH_HOST", "CBX_SSH_LISTEN", "CBX_SSH_PORT"];
@@ -118,6 +134,9 @@ impl Keys<'_> {
     }
 
     fn refused(&self, key: &'static str, rule: &'static str) -> ConfigError {
+        if UNQUOTED.contains(&key) {
+            return ConfigError::Unquoted { key, rule };
+        }
         let given = self.value(key).map(Value::to_string).unwrap_or_default();
         let given = given.chars().take(80).collect();
         ConfigError::Value { key, given, rule }
@@ -320,9 +339,9 @@ mod tests {
         insta::assert_snapshot!(read(json!({"cpus": [2]})).unwrap_err(), @"external.config.cpus is [2], but must be a text or a number");
         insta::assert_snapshot!(read(json!({"acquireTimeoutSeconds": -1})).unwrap_err(), @"external.config.acquireTimeoutSeconds is -1, but must be a whole number of seconds up to 31536000");
         insta::assert_snapshot!(read(json!({"sshMode": "vpn"})).unwrap_err(), @r#"external.config.sshMode is "vpn", but must be direct or proxy-through-login"#);
-        insta::assert_snapshot!(read(json!({"extraSbatchArgs": ["--wrap=x"]})).unwrap_err(), @r"external.config.extraSbatchArgs: --wrap=x is refused, because it replaces the runner");
+        insta::assert_snapshot!(read(json!({"extraSbatchArgs": ["--wrap=x"]})).unwrap_err(), @"external.config.extraSbatchArgs: --wrap is refused, because it replaces the runner");
         insta::assert_snapshot!(read(json!({"loginHost": "-oProxyCommand=x"})).unwrap_err(), @r#"external.config.loginHost is "-oProxyCommand=x", but must be a host name"#);
-        insta::assert_snapshot!(read(json!({"exportEnv": ["SLURM_CONF"]})).unwrap_err(), @r#"external.config.exportEnv is ["SLURM_CONF"], but must be a list of names of environment variables, none of Slurm's or the runner's own"#);
+        insta::assert_snapshot!(read(json!({"exportEnv": ["SLURM_CONF"]})).unwrap_err(), @r#"external.config.exportEnv must be a list of names of environment variables, none of Slurm's or the runner's own"#);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub enum ResourceError {
     /// An option would take the submission out of our hands.
     #[error("extraSbatchArgs: {option} is refused, because {why}")]
     Refused {
-        /// The option as given.
+        /// The option, without its value.
         option: String,
         /// Why it is refused.
         why: &'static str,
@@ -368,7 +368,9 @@ fn check_extra(extra: &[String]) -> Result<(), ResourceError> {
 }
 
 fn refused(option: &str, why: &'static str) -> ResourceError {
-    let option = option.chars().take(80).collect();
+    // Of `--export=TOKEN=…`, the value is nobody's business.
+    let name = option.split('=').next().unwrap_or_default();
+    let option = name.chars().take(80).collect();
     ResourceError::Refused { option, why }
 }
 

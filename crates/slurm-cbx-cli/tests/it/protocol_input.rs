@@ -225,19 +225,28 @@ fn a_config_that_cannot_be_right_is_refused() {
         ),
         (
             json!({"extraSbatchArgs": "--exclusive"}),
-            "extraSbatchArgs is",
+            "extraSbatchArgs must be",
         ),
-        (json!({"extraSbatchArgs": [7]}), "extraSbatchArgs is"),
-        (json!({"exportEnv": ["A=B"]}), "exportEnv is"),
-        (json!({"exportEnv": ["LD_PRELOAD"]}), "exportEnv is"),
+        (json!({"extraSbatchArgs": [7]}), "extraSbatchArgs must be"),
+        (json!({"exportEnv": ["A=hush-1f6c"]}), "exportEnv must be"),
+        (json!({"exportEnv": ["LD_PRELOAD"]}), "exportEnv must be"),
         (json!({"sshMode": "carrier pigeon"}), "sshMode is"),
         (json!({"sshMode": "proxy-through-login"}), "needs loginHost"),
         (json!({"loginHost": "-oProxyCommand=id"}), "loginHost is"),
         (json!({"loginUser": "a;id"}), "loginUser is"),
         (json!({"sshUser": "-l"}), "sshUser is"),
-        (json!({"proxyCommand": "ssh '{host}'"}), "proxyCommand is"),
-        (json!({"proxyCommand": "ssh {hots}"}), "proxyCommand is"),
-        (json!({"proxyCommand": "ssh {host}\nid"}), "proxyCommand is"),
+        (
+            json!({"proxyCommand": "sshpass -p hush-1f6c ssh '{host}'"}),
+            "proxyCommand must be",
+        ),
+        (
+            json!({"proxyCommand": "ssh {hots}"}),
+            "proxyCommand must be",
+        ),
+        (
+            json!({"proxyCommand": "ssh {host}\nid"}),
+            "proxyCommand must be",
+        ),
         (
             json!({"proxyCommand": "ssh -W %h:%p {loginHost}"}),
             "external.config.loginHost is not set",
@@ -246,23 +255,41 @@ fn a_config_that_cannot_be_right_is_refused() {
             json!({"proxyCommand": "ssh -W %h:%p {loginUser}@{loginHost}", "loginHost": "login1"}),
             "external.config.loginUser is not set",
         ),
-        (json!({"sshPrivateKey": "id_ed25519"}), "sshPrivateKey is"),
+        (
+            json!({"sshPrivateKey": "id_ed25519"}),
+            "sshPrivateKey must be",
+        ),
         (
             json!({"sshPrivateKey": "/home/a b/key"}),
-            "sshPrivateKey is",
+            "sshPrivateKey must be",
+        ),
+        (
+            json!({"sshPrivateKey": "-----BEGIN OPENSSH PRIVATE KEY-----\nhush-1f6c"}),
+            "sshPrivateKey must be",
+        ),
+        (
+            json!({"extraSbatchArgs": ["--export=API_TOKEN=hush-1f6c"]}),
+            "--export is refused",
         ),
         (json!({"runnerScript": "/x/%h"}), "runnerScript is"),
-        (json!({"readyCheck": "true\nfalse"}), "readyCheck is"),
+        (
+            json!({"readyCheck": "curl -H hush-1f6c\nfalse"}),
+            "readyCheck must be",
+        ),
         (json!({"cluster": "a,b"}), "cluster is"),
     ];
     each(&cases, |(config, words)| {
         assert_refused(&with_config(config), words);
-        let secret = json!({"protocolVersion": 1, "operation": "doctor", "config": config});
-        let error = Site::modelled().ask(&secret).error();
-        assert!(
-            error.contains(words) && !error.contains("hush-1f6c"),
-            "{error}"
-        );
+        let checked = json!({"protocolVersion": 1, "operation": "doctor", "config": config});
+        for request in [with_config(config), checked] {
+            let reply = Site::modelled().ask(&request);
+            assert!(!reply.stderr.contains("hush-1f6c"), "{reply:?}");
+            let error = reply.error();
+            assert!(
+                error.contains(words) && !error.contains("hush-1f6c"),
+                "{error}"
+            );
+        }
     });
 }
 
