@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use slurm_lease::{IdError, LeaseId};
 use thiserror::Error;
 
 /// The longest of any identifier, in bytes.
@@ -23,6 +24,8 @@ pub(crate) enum RequestError {
     NotAnObject(&'static str),
     #[error("protocolVersion is {0}, but this program speaks 1")]
     Version(String),
+    #[error(transparent)]
+    LeaseId(#[from] IdError),
     #[error("{field} is not valid: {why}")]
     Identifier {
         field: &'static str,
@@ -168,6 +171,12 @@ impl Request {
                 return Err(RequestError::Identifier { field, why });
             }
             *text = text.trim().to_owned();
+        }
+        // They become paths; and what was never a lease is no lease that is released already.
+        for id in [&desired.lease_id, &expected.lease_id, &lease.lease_id] {
+            if !id.is_empty() {
+                id.parse::<LeaseId>()?;
+            }
         }
         Ok(())
     }

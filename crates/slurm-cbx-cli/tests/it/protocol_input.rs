@@ -191,6 +191,30 @@ fn an_identity_that_cannot_be_one_is_refused() {
     });
 }
 
+#[test]
+fn a_lease_id_that_cannot_be_one_is_refused_whatever_is_asked() {
+    let long = "a".repeat(4000);
+    let mut cases = Vec::new();
+    for operation in ["acquire", "resolve", "touch", "release"] {
+        for id in [
+            "../../etc",
+            "/etc/passwd",
+            "cbx_0",
+            "CBX_0123456789AB",
+            &long,
+        ] {
+            for field in ["lease", "desired", "expected"] {
+                cases.push((operation, field, id));
+            }
+        }
+    }
+    each(&cases, |(operation, field, id)| {
+        let mut request = json!({"protocolVersion": 1, "operation": operation, "id": "smoke"});
+        request[field] = json!({"leaseId": id});
+        assert_refused(&request, "is not valid: it must be cbx_ and twelve");
+    });
+}
+
 fn with_config(config: &Value) -> Value {
     let desired = json!({"leaseId": "cbx_0123456789ab", "slug": "s", "name": "crabbox-s"});
     acquire(&desired, config)
