@@ -14,18 +14,21 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 /// After how many lines that is.
 const MANY: u32 = 100;
+/// The longest line, in characters: Slurm's reason may name every node of a cluster.
+const LINE: usize = 200;
+/// After how many bytes nothing more is said of changes: the client kills an adapter that writes
+/// 1 MiB, however long it has waited.
+const BUDGET: usize = 512 << 10;
 
 /// Lines about a lease that is waited for: one when something changes, never the same twice,
-/// ever more seldom, so that a day of waiting stays far below the client's limit of 1 MiB.
+/// ever more seldom.
 #[derive(Debug)]
 pub(crate) struct Progress {
     started: Instant,
     /// What Ctrl-C does while the job is queued: said once, since nobody can say it then.
     ctrl_c: Option<String>,
     job: Option<JobRef>,
-    last: String,
-    spoke: Option<Instant>,
-    lines: u32,
+    changes: Changes,
 }
 
 impl Progress {
@@ -34,9 +37,7 @@ impl Progress {
             started: Instant::now(),
             ctrl_c: Some(ctrl_c),
             job: None,
-            last: String::new(),
-            spoke: None,
-            lines: 0,
+            changes: Changes::default(),
         }
     }
 
@@ -55,48 +56,107 @@ impl Progress {
             });
         }
         let Some(seen) = lease.sighting() else { return };
-        let meaning = seen.state.meaning();
-        let state = match (lease.endpoint(), meaning) {
-            (Some(_), Meaning::Live) => {
-                let state = words::status(lease, false, Timestamp::now());
-                format!("{state}, waiting for its sshd to answer")
-            }
-            // Its runner is quicker than Slurm's next answer.
-            (Some(_), Meaning::Queued | Meaning::Starting) => {
-                "started, waiting for its sshd to answer".to_owned()
-            }
-            _ => words::status(lease, false, Timestamp::now()),
-        };
-        // What is left of the time changes with every look and is no news.
-        let state = state
-            .split(", ")
-            .filter(|part| !part.ends_with(" left"))
-            .collect::<Vec<_>>();
-        let state = state.join(", ");
-        if state != self.last && self.may_speak() {
-            self.say(&state);
-            self.last = state;
-            let is_queued = meaning == Meaning::Queued && lease.endpoint().is_none();
+        let is_queued = seen.state.meaning() == Meaning::Queued && lease.endpoint().is_none();
+        if self.changes.are_worth_a_line(state(lease), Instant::now()) {
+            let line = self.changes.last.clone();
+            self.say(&line);
             if let Some(ctrl_c) = self.ctrl_c.take_if(|_| is_queued) {
                 self.say(&ctrl_c);
             }
         }
     }
 
-    fn may_speak(&self) -> bool {
-        let pause = if self.lines < MANY { SHORTEST } else { LONGEST };
-        self.spoke.is_none_or(|spoke| spoke.elapsed() >= pause)
-    }
-
     /// Whoever listened may be gone; that is no reason to stop.
     pub(crate) fn say(&mut self, what: &str) {
-        let elapsed = self.started.elapsed().as_secs();
-        let line = format!("slurm-cbx: {what} ({}:{:02})\n", elapsed / 60, elapsed % 60);
+        let line = line(what, self.started.elapsed());
+        self.changes.bytes += line.len();
         drop(io::stderr().write_all(line.as_bytes()));
-        if what.starts_with("job ") {
-            return;
+    }
+}
+
+fn line(what: &str, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    let mut what: String = what.to_owned();
+    if what.chars().count() > LINE {
+        what = what.chars().take(LINE).chain(['…']).collect();
+    }
+    format!("slurm-cbx: {what} ({}:{:02})\n", seconds / 60, seconds % 60)
+}
+
+/// What a lease is like, without what changes with every look.
+fn state(lease: &Lease) -> String {
+    let meaning = lease.sighting().map(|seen| seen.state.meaning());
+    let state = words::status(lease, false, Timestamp::now());
+    let state = match (lease.endpoint(), meaning) {
+        (Some(_), Some(Meaning::Live)) => format!("{state}, waiting for its sshd to answer"),
+        // Its runner is quicker than Slurm's next answer.
+        (Some(_), Some(Meaning::Queued | Meaning::Starting)) => {
+            "started, waiting for its sshd to answer".to_owned()
         }
-        self.spoke = Some(Instant::now());
+        _ => state,
+    };
+    let parts = state.split(", ").filter(|part| !part.ends_with(" left"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// Which changes are told of.
+#[derive(Debug, Default)]
+struct Changes {
+    last: String,
+    spoke: Option<Instant>,
+    lines: u32,
+    bytes: usize,
+}
+
+impl Changes {
+    fn are_worth_a_line(&mut self, state: String, now: Instant) -> bool {
+        let pause = if self.lines < MANY { SHORTEST } else { LONGEST };
+        let soon = self
+            .spoke
+            .is_some_and(|spoke| now.duration_since(spoke) < pause);
+        if state == self.last || soon || self.bytes >= BUDGET {
+            return false;
+        }
+        self.last = state;
+        self.spoke = Some(now);
         self.lines += 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How much is said in so many days of a job that changes with every look, once a second.
+    fn said_in(days: u64, state: impl Fn(u64) -> String) -> usize {
+        let began = Instant::now();
+        let mut changes = Changes::default();
+        for second in 0..days * 86_400 {
+            let elapsed = Duration::from_secs(second);
+            if changes.are_worth_a_line(state(second), began + elapsed) {
+                changes.bytes += line(&changes.last.clone(), elapsed).len();
+            }
+        }
+        changes.bytes
+    }
+
+    #[test]
+    fn the_client_never_reads_too_much() {
+        let usual = |second: u64| format!("PENDING (Resources), starts ~{:02}:05", second % 24);
+        let bytes = said_in(1, usual);
+        assert!((50_000..150_000).contains(&bytes), "{bytes} in a day");
+        let nodes = "n[1-9],".repeat(1000);
+        let long =
+            |second: u64| format!("PENDING (ReqNodeNotAvail, UnavailableNodes:{second},{nodes})");
+        let bytes = said_in(1, long);
+        assert!(bytes < 400_000, "{bytes} in a day of long reasons");
+        let bytes = said_in(30, long);
+        assert!(bytes < 600_000, "{bytes} in a month of long reasons");
+    }
+
+    #[test]
+    fn the_same_is_not_said_twice() {
+        assert!(said_in(2, |_| "PENDING (Priority)".to_owned()) < 40);
     }
 }
