@@ -100,7 +100,14 @@ fn path(text: &str) -> Result<Utf8PathBuf, String> {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // What the client passes comes from somebody's config, and an exit status tells it less.
+        Err(error) if error.use_stderr() && protocol::is_asked() => {
+            return protocol::refuse(&error.to_string());
+        }
+        Err(error) => error.exit(),
+    };
     match &arguments.command {
         None => protocol::serve(&arguments),
         Some(Command::People(command)) => people::run(&arguments, command),

@@ -1,6 +1,6 @@
 //! One request in, one answer out, whatever happens.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -31,6 +31,30 @@ pub(crate) fn serve(arguments: &Arguments) -> ExitCode {
             "internal error: this is a bug in slurm-cbx; the lease, if there is one, is kept",
         )
     });
+    write(answer)
+}
+
+/// Whether it is a client that waits for an answer: there is a request, and no terminal.
+pub(crate) fn is_asked() -> bool {
+    let mut first = [0];
+    !io::stdin().is_terminal() && matches!(io::stdin().read(&mut first), Ok(1)) && first == *b"{"
+}
+
+/// Answers that the arguments are wrong.
+pub(crate) fn refuse(why: &str) -> ExitCode {
+    let why = why.trim_start_matches("error: ");
+    let why: Vec<&str> = why
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
+        .collect();
+    write(Answer::error(&format!(
+        "slurm-cbx was called with arguments (external.args) that it does not take: {}",
+        why.join("; ")
+    )))
+}
+
+fn write(answer: Answer) -> ExitCode {
     let mut line = answer.to_line();
     if line.len() > ANSWER_LIMIT {
         line = answer.without_optional().to_line();

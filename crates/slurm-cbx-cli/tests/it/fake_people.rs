@@ -67,3 +67,24 @@ fn doctor_takes_a_config_and_fails_where_leases_can_not_be_had() {
         assert!(wrong.contains(words), "{config}: {wrong}");
     }
 }
+
+#[test]
+fn wrong_arguments_are_told_to_whoever_asked() {
+    let site = Site::modelled().with_options(&["--runner-scrpt", "/x"]);
+    // A client, by its answer.
+    let error = site.ask(&json!({"protocolVersion": 1, "operation": "list"}));
+    let error = error.error();
+    for words in ["external.args", "'--runner-scrpt'", "'--runner-script'"] {
+        assert!(error.contains(words), "{words} is not in {error}");
+    }
+    assert!(!error.contains('\n'), "{error}");
+    // Whoever types them, by the exit status.
+    let output = site
+        .command()
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    assert!(!site.state_dir().exists());
+}
