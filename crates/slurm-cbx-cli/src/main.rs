@@ -5,6 +5,7 @@
 
 mod answer;
 mod config;
+mod manual;
 mod operations;
 mod people;
 mod progress;
@@ -119,7 +120,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Man) => {
             let mut page = Vec::new();
-            match clap_mangen::Man::new(public_command()).render(&mut page) {
+            match manual::render(public_command(), &mut page) {
                 Ok(()) => print(&page),
                 Err(_) => ExitCode::FAILURE,
             }

@@ -69,6 +69,25 @@ fn doctor_takes_a_config_and_fails_where_leases_can_not_be_had() {
 }
 
 #[test]
+fn the_manual_page_tells_of_every_command_and_refers_to_no_other_page() {
+    let site = Site::modelled();
+    let (status, page, _) = run(&site, &["man"]);
+    assert_eq!(status, 0);
+    for words in [
+        ".TH slurm-cbx 1",
+        r"slurm\-cbx doctor",
+        r"\-\-config <JSON>",
+        r"slurm\-cbx release <LEASE>...",
+        r"\-\-dry\-run",
+        "Ends leases",
+    ] {
+        assert!(page.contains(words), "{words} is not in {page}");
+    }
+    assert!(!page.contains("(1)"), "{page}");
+    assert!(!page.contains("keep"), "{page}");
+}
+
+#[test]
 fn wrong_arguments_are_told_to_whoever_asked() {
     let site = Site::modelled().with_options(&["--runner-scrpt", "/x"]);
     // A client, by its answer.
