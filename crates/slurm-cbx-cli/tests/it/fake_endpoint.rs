@@ -188,6 +188,37 @@ fn an_endpoint_that_cannot_be_handed_out_ends_the_lease() {
 }
 
 #[test]
+fn the_host_key_is_pinned_beside_a_key_that_lies_elsewhere() {
+    let site = Site::new();
+    let own = site.root().join("own_key");
+    let beside = |suffix: &str| format!("{}{suffix}", own.display());
+    for (suffix, text) in [("", "private"), (".pub", "public"), ("-cert.pub", "signed")] {
+        fs::write(beside(suffix), text).unwrap();
+    }
+    let parts = r#""user":"nobody","hostKey":"ssh-ed25519 AAAA""#;
+    let runner = site.runner(&publishing_instead(parts));
+    let config = json!({"runnerScript": runner, "sshPrivateKey": own});
+    let identity = site.identity();
+    let lease = site.acquire(&identity, &config).lease();
+    assert_eq!(site.resolve(&identity).lease()["ssh"], lease["ssh"]);
+    let key = std::path::PathBuf::from(lease["ssh"]["key"].as_str().unwrap());
+    assert_eq!(key.parent(), Some(&*site.lease_dir(&identity)));
+    assert_eq!(fs::read_link(&key).unwrap(), own);
+    for (suffix, text) in [("", "private"), (".pub", "public"), ("-cert.pub", "signed")] {
+        let path = format!("{}{suffix}", key.display());
+        assert_eq!(fs::read_to_string(path).unwrap(), text);
+    }
+    let pinned = fs::read_to_string(key.with_file_name("known_hosts")).unwrap();
+    assert_eq!(
+        pinned,
+        format!("[127.0.0.1]:{} ssh-ed25519 AAAA\n", greeter())
+    );
+    site.release(&identity).done();
+    site.assert_nothing_left();
+    assert_eq!(fs::read_to_string(&own).unwrap(), "private");
+}
+
+#[test]
 fn a_proxy_command_may_name_the_login_node_in_any_mode() {
     let site = Site::new();
     let identity = site.identity();

@@ -350,7 +350,8 @@ impl Acquiring<'_> {
         self.drive.held.lease.handle_handed_out(now());
         // The lease is there whether this is on disk or not; only the runner must know.
         drop(self.drive.held.commit());
-        keys::pin(&dir, &endpoint).ok()?;
+        let access = &self.drive.held.lease.opened().access;
+        keys::admit(&dir, access, &endpoint).ok()?;
         dir.write(CLAIMED, b"").ok()?;
         Some(endpoint)
     }

@@ -179,6 +179,23 @@ fn write_new(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a symbolic link, in the place of what is there.
+pub(crate) fn link(target: &Utf8Path, path: &Utf8Path) -> io::Result<()> {
+    if is_link_to(path, target) {
+        return Ok(());
+    }
+    let beside = Utf8PathBuf::from(format!("{path}.{}.new", std::process::id()));
+    remove(&beside)?;
+    std::os::unix::fs::symlink(target, &beside).map_err(|error| named(&beside, &error))?;
+    crash_point("link made");
+    rename(&beside, path).map_err(|error| named(path, &error))
+}
+
+/// Whether this is a symbolic link to that.
+pub(crate) fn is_link_to(path: &Utf8Path, target: &Utf8Path) -> bool {
+    path.read_link_utf8().is_ok_and(|known| known == target)
+}
+
 /// Renames a file or a directory.
 pub(crate) fn rename(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
     std::fs::rename(from, to)?;

@@ -9,6 +9,7 @@ use crate::driver::files;
 use crate::driver::process;
 use crate::driver::store::LeaseDir;
 use crate::endpoint::Endpoint;
+use crate::record::Access;
 
 /// Makes the key pair of a lease with ssh-keygen, unless it is there, and says where the private
 /// half is.
@@ -65,12 +66,54 @@ fn generate(path: &Utf8Path, comment: &str) -> io::Result<()> {
     )))
 }
 
-/// Pins the host key of an endpoint: ssh reads `known_hosts` beside the key that it uses.
-pub(crate) fn pin(dir: &LeaseDir, endpoint: &Endpoint) -> io::Result<()> {
+/// Where a key that lies elsewhere is linked in the directory of a lease.
+const LINK: &str = "linked_key";
+
+/// The private key that opens an endpoint: the runner's choice, else the config's, else the one
+/// that was made for the lease.
+fn chosen(dir: &LeaseDir, access: &Access, endpoint: Option<&Endpoint>) -> Utf8PathBuf {
+    let published = endpoint.and_then(|endpoint| endpoint.key.clone());
+    let chosen = published.or_else(|| access.key.clone());
+    chosen.unwrap_or_else(|| dir.file("id_ed25519"))
+}
+
+/// The same key by the path that a client is told, in the lease's directory.
+pub(crate) fn path(dir: &LeaseDir, access: &Access, endpoint: Option<&Endpoint>) -> Utf8PathBuf {
+    let key = chosen(dir, access, endpoint);
+    let link = dir.file(LINK);
+    if files::is_link_to(&link, &key) {
+        link
+    } else {
+        key
+    }
+}
+
+/// Has the key and the host key of an endpoint lie side by side in the lease's directory: ssh, as
+/// the client starts it, reads the `known_hosts` beside the key. A key that lies elsewhere is
+/// linked; one `known_hosts` for all leases would hold the keys of endpoints that are gone.
+pub(crate) fn admit(dir: &LeaseDir, access: &Access, endpoint: &Endpoint) -> io::Result<()> {
+    let key = chosen(dir, access, Some(endpoint));
+    if key.parent() != Some(dir.path()) {
+        // With what ssh looks for beside it: a certificate, and the public half for an agent.
+        for suffix in ["-cert.pub", ".pub", ""] {
+            let beside = Utf8PathBuf::from(format!("{key}{suffix}"));
+            if suffix.is_empty() || beside.exists() {
+                files::link(&beside, &dir.file(&format!("{LINK}{suffix}")))?;
+            }
+        }
+    }
+    pin(dir, endpoint)
+}
+
+/// Pins the host key of an endpoint, as ssh writes it: without the port if that is the usual one.
+fn pin(dir: &LeaseDir, endpoint: &Endpoint) -> io::Result<()> {
     let Some(host_key) = &endpoint.host_key else {
         return Ok(());
     };
-    let line = format!("[{}]:{} {host_key}\n", endpoint.host, endpoint.port);
+    let line = match endpoint.port {
+        22 => format!("{} {host_key}\n", endpoint.host),
+        port => format!("[{}]:{port} {host_key}\n", endpoint.host),
+    };
     if dir.read("known_hosts")?.as_deref() == Some(line.as_bytes()) {
         return Ok(());
     }

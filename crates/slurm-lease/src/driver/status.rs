@@ -72,16 +72,7 @@ impl View {
 
     /// The private key that opens the endpoint.
     pub fn key(&self) -> Utf8PathBuf {
-        if let Some(key) = self
-            .ready
-            .as_ref()
-            .and_then(|endpoint| endpoint.key.clone())
-        {
-            return key;
-        }
-        let own = || self.dir.file("id_ed25519");
-        let access = &self.lease.opened().access;
-        access.key.clone().unwrap_or_else(own)
+        keys::path(&self.dir, &self.lease.opened().access, self.ready.as_ref())
     }
 
     /// How its job ended, if it has.
@@ -185,7 +176,8 @@ impl Leases {
         let ready = drive.held.lease.ready().cloned();
         if let Some(endpoint) = &ready {
             // Without it ssh asks the key of the host on the first connection, as it always does.
-            drop(keys::pin(drive.held.dir(), endpoint));
+            let access = &drive.held.lease.opened().access;
+            drop(keys::admit(drive.held.dir(), access, endpoint));
         }
         let dir = drive.held.dir().clone();
         let lease = &drive.held.lease;
