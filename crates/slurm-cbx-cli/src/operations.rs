@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use slurm_lease::driver::{
     Known, Leases, Lifetime, Order, ReleaseError, Released, Runner, StatusError, View, Watch,
 };
-use slurm_lease::{Endpoint, JobName, LeaseId};
+use slurm_lease::{Endpoint, JobName, LeaseId, is_user_name};
 
 use crate::Arguments;
 use crate::answer::{Answer, Lease, Ssh};
-use crate::config::Config;
+use crate::config::{Config, READY_CHECK};
 use crate::progress::Progress;
 use crate::proxy;
 use crate::request::Request;
@@ -85,9 +85,10 @@ fn acquire(arguments: &Arguments, request: &Request) -> Answered {
     let watch = Watch::nothing().signals()?.peer(io::stdout())?;
     let mut progress = Progress::new(ctrl_c(&order));
     let view = leases.acquire(&order, &watch, &mut |lease| progress.tell(lease))?;
-    let mut lease = describe(&view);
+    let mut lease = describe(&view, request);
     if let Some(endpoint) = &view.ready {
-        let ssh = ssh(&view, endpoint).map_err(|why| give_up(&leases, &view, &why))?;
+        let ssh = ssh(&view, &completed(endpoint, request));
+        let ssh = ssh.map_err(|why| give_up(&leases, &view, &why))?;
         progress.say(&format!("ready: {}:{}", endpoint.host, endpoint.port));
         lease.ssh = Some(ssh);
     }
@@ -157,8 +158,8 @@ fn resolve(arguments: &Arguments, request: &Request) -> Answered {
     let view = leases.status(&known.lease)?;
     match view.ready.clone() {
         Some(endpoint) => {
-            let mut lease = describe(&view);
-            lease.ssh = Some(ssh(&view, &endpoint)?);
+            let mut lease = describe(&view, request);
+            lease.ssh = Some(ssh(&view, &completed(&endpoint, request))?);
             leases.claim(&view)?;
             Ok(Answer::lease(lease))
         }
@@ -170,7 +171,8 @@ fn list(arguments: &Arguments, request: &Request) -> Answered {
     let views = arguments.leases()?.list()?;
     let wanted = |view: &&View| request.all || view.awaited || !view.lease.is_vacant();
     Ok(Answer::leases(
-        views.iter().filter(wanted).map(describe).collect(),
+    let row = |view: &View| describe(view, request);
+        views.iter().filter(wanted).map(row).collect(),
     ))
 }
 
@@ -308,7 +310,7 @@ fn named(known: &Known) -> Lease {
 }
 
 /// A row of the list.
-fn describe(view: &View) -> Lease {
+fn describe(view: &View, request: &Request) -> Lease {
     let opened = view.lease.opened();
     let job = view.lease.job().map(ToString::to_string);
     let known = Known {
@@ -335,7 +337,7 @@ fn describe(view: &View) -> Lease {
     lease.ssh = view
         .ready
         .as_ref()
-        .and_then(|endpoint| ssh(view, endpoint).ok());
+        .and_then(|endpoint| ssh(view, &completed(endpoint, request)).ok());
     lease
 }
 
@@ -344,7 +346,27 @@ fn ssh(view: &View, endpoint: &Endpoint) -> Result<Ssh, String> {
     let proxy_command = proxy::command(view, endpoint)?;
     Ok(Ssh {
         user: endpoint.user.clone(),
+/// An endpoint with what its runner left to the config, which may be wrong by now, and to us.
+fn completed(endpoint: &Endpoint, request: &Request) -> Endpoint {
+    let mut endpoint = endpoint.clone();
+    let configured = |key| Some(request.config.get(key)?.as_str()?.to_owned());
+    if endpoint.user.is_empty() {
+        let caller = |name| std::env::var(name).ok();
+        let users = [configured("sshUser"), caller("USER"), caller("LOGNAME")];
+        let mut users = users.into_iter().flatten();
+        endpoint.user = users.find(|user| is_user_name(user)).unwrap_or_default();
+    }
+    if endpoint.ready_check.is_empty() {
+        let check = configured("readyCheck").filter(|check| !check.is_empty());
+        endpoint.ready_check = check.unwrap_or_else(|| READY_CHECK.to_owned());
+    }
+    endpoint
+}
+
         host: endpoint.host.clone(),
+    if endpoint.user.is_empty() {
+        return Err("the runner published no user to log in as, and sshUser is not set".to_owned());
+    }
         fallback_ports: vec![port.clone()],
         port,
         key: view.key().into(),

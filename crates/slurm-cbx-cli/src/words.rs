@@ -157,9 +157,12 @@ pub(crate) fn not_ready(view: &View, now: Timestamp) -> String {
             )
         }
         Some(Meaning::Live) => {
-            format!(
-                "lease {id} is not ready: {job} is {state}, but its sshd does not answer yet; ask again in a moment"
-            )
+            let lacks = match (view.endpoint_fault(), lease.endpoint()) {
+                (Some(fault), _) => format!("what its runner published cannot be used: {fault}"),
+                (None, Some(_)) => "its sshd does not answer yet".to_owned(),
+                (None, None) => "its runner has published no endpoint yet".to_owned(),
+            };
+            format!("lease {id} is not ready: {job} is {state}, but {lacks}; ask again in a moment")
         }
         _ => format!("lease {id} is not ready: {job} is {state}"),
     }

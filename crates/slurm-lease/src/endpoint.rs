@@ -15,9 +15,11 @@ use crate::id::{JobId, Nonce};
 pub struct Endpoint {
     /// The host name to connect to.
     pub host: String,
-    /// The TCP port of sshd.
+    /// The TCP port of sshd; 22 where the runner names none.
+    #[serde(default = "default_port")]
     pub port: u16,
-    /// The user to log in as.
+    /// The user to log in as; empty where the runner leaves that to whoever asks.
+    #[serde(default)]
     pub user: String,
     /// A command that succeeds once the host can be worked on; may be empty.
     #[serde(default)]
@@ -90,6 +92,10 @@ pub enum EndpointError {
     OtherRun,
 }
 
+fn default_port() -> u16 {
+    22
+}
+
 /// The port as a number or, as older runners write it, as a string of digits.
 fn port(value: &serde_json::Value) -> Option<u16> {
     match value {
@@ -138,7 +144,7 @@ impl Endpoint {
         if !is_host_name(&endpoint.host) {
             return Err(invalid("host", &endpoint.host));
         }
-        if !is_user_name(&endpoint.user) {
+        if !endpoint.user.is_empty() && !is_user_name(&endpoint.user) {
             return Err(invalid("user", &endpoint.user));
         }
         if endpoint.port == 0 {
@@ -224,6 +230,18 @@ mod tests {
         assert_eq!(endpoint.job_id.map(JobId::number), Some(17));
         let older = br#"{"host":"n1","port":"2201","user":"alice"}"#;
         assert_eq!(Endpoint::parse(older).unwrap().port, 2201);
+    }
+
+    #[test]
+    fn what_a_runner_may_leave_out_has_a_meaning() {
+        for text in [
+            r#"{"host":"n1"}"#,
+            r#"{"host":"n1","port":"","user":"","readyCheck":""}"#,
+        ] {
+            let endpoint = Endpoint::parse(text.as_bytes()).unwrap();
+            assert_eq!((endpoint.port, endpoint.user.as_str()), (22, ""));
+        }
+        assert!(Endpoint::parse(br#"{"port":22,"user":"alice"}"#).is_err());
     }
 
     #[test]

@@ -188,6 +188,56 @@ fn an_endpoint_that_cannot_be_handed_out_ends_the_lease() {
 }
 
 #[test]
+fn a_runner_may_leave_it_to_the_config_who_logs_in() {
+    let site = Site::new().with_variable("USER", "carol");
+    let runner = site.runner(&publishing_instead(r#""user":"""#));
+    for (config, user, check) in [
+        (
+            json!({"sshUser": "alice", "readyCheck": "test -d /"}),
+            "alice",
+            "test -d /",
+        ),
+        (json!({}), "carol", "command -v bash"),
+    ] {
+        let identity = site.identity();
+        let mut config = config;
+        config["runnerScript"] = json!(runner);
+        let lease = site.acquire(&identity, &config).lease();
+        assert_eq!(lease["ssh"]["user"], user);
+        let shown = lease["ssh"]["readyCheck"].as_str().unwrap();
+        assert!(shown.starts_with(check), "{shown}");
+        site.release(&identity).done();
+    }
+    let nobody = Site::new();
+    let identity = nobody.identity();
+    let runner = nobody.runner(&publishing_instead(r#""user":"""#));
+    let error = nobody.acquire(&identity, &json!({"runnerScript": runner}));
+    let error = error.error();
+    assert!(
+        error.contains("sshUser is not set; the job was cancelled"),
+        "{error}"
+    );
+    nobody.assert_nothing_left();
+    site.assert_nothing_left();
+}
+
+#[test]
+fn an_endpoint_that_cannot_be_used_is_named() {
+    let site = Site::new();
+    let identity = site.identity();
+    let runner = site.runner(&publishing_instead(r#""user":"a;b""#));
+    let config = json!({"runnerScript": runner, "acquireTimeoutSeconds": 3});
+    let running = site.begin(&warmup(&identity, &config));
+    let words =
+        "what its runner published cannot be used: the endpoint's user \"a;b\" is not valid";
+    site.resolve_says(&identity, words);
+    let error = running.finish(seconds(30)).error();
+    assert!(error.contains(words), "{error}");
+    site.release(&identity).done();
+    site.assert_nothing_left();
+}
+
+#[test]
 fn the_host_key_is_pinned_beside_a_key_that_lies_elsewhere() {
     let site = Site::new();
     let own = site.root().join("own_key");

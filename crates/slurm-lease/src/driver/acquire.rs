@@ -14,11 +14,12 @@ use crate::driver::keeper::{CLAIMED, Presence};
 use crate::driver::keys;
 use crate::driver::order::{BUNDLED, Order, Runner};
 use crate::driver::release::{ReleaseError, Released, Unproven};
-use crate::driver::status::{Ended, GREETING_LIMIT, View};
-use crate::driver::store::{Held, Loaded, StoreError};
+use crate::driver::status::{Ended, GREETING_LIMIT, View, endpoint_fault};
+use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
 use crate::driver::watch::{Files, Watch};
 use crate::endpoint::Endpoint;
 use crate::id::{JobRef, LeaseId, Nonce};
+use crate::job_state::Meaning;
 use crate::lease::Lease;
 use crate::parse::{Cause, Unavailable};
 use crate::record::ReleaseCause;
@@ -236,6 +237,15 @@ impl Leases {
     }
 }
 
+/// What a job that runs lacks to be ready.
+fn what_is_lacking(lease: &Lease, dir: &LeaseDir) -> String {
+    match (endpoint_fault(dir), lease.endpoint()) {
+        (Some(fault), _) => format!("what its runner published cannot be used: {fault}"),
+        (None, Some(endpoint)) => format!("no sshd answers at {}:{}", endpoint.host, endpoint.port),
+        (None, None) => "its runner has published no endpoint".to_owned(),
+    }
+}
+
 /// Whether waiting does not change what keeps Slurm from being asked.
 fn is_lasting(why: &Unavailable) -> bool {
     matches!(why.cause, Cause::UnknownCluster | Cause::NotStarted)
@@ -436,6 +446,10 @@ impl Acquiring<'_> {
         let lease = &self.drive.held.lease;
         let state = match (lease.unknown(), lease.sighting()) {
             (Some((_, why)), _) => why.to_string(),
+            (None, Some(seen)) if seen.state.meaning() == Meaning::Live => {
+                let lacks = what_is_lacking(lease, self.drive.held.dir());
+                format!("{}, but {lacks}", seen.state)
+            }
             (None, Some(seen)) if seen.reason.is_empty() => seen.state.to_string(),
             (None, Some(seen)) => format!("{}, {}", seen.state, seen.reason),
             (None, None) => "Slurm has not shown it yet".to_owned(),

@@ -15,7 +15,7 @@ use crate::driver::former;
 use crate::driver::keeper::{CLAIMED, is_being_acquired};
 use crate::driver::keys;
 use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
-use crate::endpoint::{Endpoint, StopMarker};
+use crate::endpoint::{Endpoint, EndpointError, StopMarker};
 use crate::id::{ClusterName, JobName, JobRef, LeaseId};
 use crate::job_state::{JobState, Meaning};
 use crate::lease::Lease;
@@ -73,6 +73,11 @@ impl View {
     /// The private key that opens the endpoint.
     pub fn key(&self) -> Utf8PathBuf {
         keys::path(&self.dir, &self.lease.opened().access, self.ready.as_ref())
+    }
+
+    /// Why what the runner published can't be used, where it can't.
+    pub fn endpoint_fault(&self) -> Option<EndpointError> {
+        endpoint_fault(&self.dir)
     }
 
     /// How its job ended, if it has.
@@ -189,6 +194,12 @@ impl Leases {
             lost,
         }
     }
+}
+
+/// Why what a runner published can't be used, where it can't.
+pub(super) fn endpoint_fault(dir: &LeaseDir) -> Option<EndpointError> {
+    let published = dir.read("endpoint.json").ok()??;
+    Endpoint::parse(&published).err()
 }
 
 /// How a job ended, as far as that is known.
