@@ -84,7 +84,8 @@ fn acquire(arguments: &Arguments, request: &Request) -> Answered {
     let leases = arguments.leases()?;
     let watch = Watch::nothing().signals()?.peer(io::stdout())?;
     let mut progress = Progress::new(ctrl_c(&order));
-    let view = leases.acquire(&order, &watch, &mut |lease| progress.tell(lease))?;
+    let view = leases.acquire(&order, &watch, &mut |lease| progress.tell(lease));
+    let view = view.map_err(|error| words::not_acquired(&error, &order.slug))?;
     let mut lease = describe(&view, request);
     if let Some(endpoint) = &view.ready {
         let ssh = ssh(&view, &completed(endpoint, request));
@@ -153,7 +154,8 @@ fn resolve(arguments: &Arguments, request: &Request) -> Answered {
         return Ok(Answer::lease(named(&known)));
     }
     if known.released {
-        return Err(format!("lease {} was released; acquire a new one", known.lease).into());
+        let lease = &known.lease;
+        return Err(format!("lease {lease} was released; `crabbox warmup` makes a new one").into());
     }
     let view = leases.status(&known.lease)?;
     match view.ready.clone() {
@@ -170,18 +172,21 @@ fn resolve(arguments: &Arguments, request: &Request) -> Answered {
 fn list(arguments: &Arguments, request: &Request) -> Answered {
     let views = arguments.leases()?.list()?;
     let wanted = |view: &&View| request.all || view.awaited || !view.lease.is_vacant();
-    Ok(Answer::leases(
     let row = |view: &View| describe(view, request);
+    Ok(Answer::leases(
         views.iter().filter(wanted).map(row).collect(),
     ))
 }
 
 fn release(arguments: &Arguments, request: &Request) -> Answered {
-    let leases = arguments.leases()?;
+    let kept = |error: &dyn std::fmt::Display| {
+        format!("{error}; nothing was released, and a job runs on until it is")
+    };
+    let leases = arguments.leases().map_err(|error| kept(&error))?;
     let known = match select(&leases, request) {
         Ok(known) => known,
         Err(SelectError::Unknown(_)) => return release_unknown(&leases, request),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(kept(&error).into()),
     };
     if known.released {
         return Ok(Answer::released(
@@ -191,6 +196,7 @@ fn release(arguments: &Arguments, request: &Request) -> Answered {
     }
     let released = match leases.release(&known.lease) {
         Err(ReleaseError::NoSuchLease(_)) => None,
+        Err(ReleaseError::Store(error)) => return Err(kept(&error).into()),
         other => Some(other?),
     };
     let message = match &released {
@@ -341,11 +347,6 @@ fn describe(view: &View, request: &Request) -> Lease {
     lease
 }
 
-fn ssh(view: &View, endpoint: &Endpoint) -> Result<Ssh, String> {
-    let port = endpoint.port.to_string();
-    let proxy_command = proxy::command(view, endpoint)?;
-    Ok(Ssh {
-        user: endpoint.user.clone(),
 /// An endpoint with what its runner left to the config, which may be wrong by now, and to us.
 fn completed(endpoint: &Endpoint, request: &Request) -> Endpoint {
     let mut endpoint = endpoint.clone();
@@ -363,10 +364,15 @@ fn completed(endpoint: &Endpoint, request: &Request) -> Endpoint {
     endpoint
 }
 
-        host: endpoint.host.clone(),
+fn ssh(view: &View, endpoint: &Endpoint) -> Result<Ssh, String> {
     if endpoint.user.is_empty() {
         return Err("the runner published no user to log in as, and sshUser is not set".to_owned());
     }
+    let port = endpoint.port.to_string();
+    let proxy_command = proxy::command(view, endpoint)?;
+    Ok(Ssh {
+        user: endpoint.user.clone(),
+        host: endpoint.host.clone(),
         fallback_ports: vec![port.clone()],
         port,
         key: view.key().into(),

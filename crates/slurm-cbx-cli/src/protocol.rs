@@ -28,7 +28,7 @@ pub(crate) fn serve(arguments: &Arguments) -> ExitCode {
     }));
     let answer = catch_unwind(AssertUnwindSafe(|| answer(arguments))).unwrap_or_else(|_| {
         Answer::error(
-            "internal error: this is a bug in slurm-cbx; the lease, if there is one, is kept",
+            "internal error: this is a bug in slurm-cbx; if there is a lease, `crabbox list` shows it and `crabbox stop` ends it",
         )
     });
     write(answer)

@@ -1,6 +1,7 @@
 //! Which lease a request means. An identity is all of its fields: the lease id decides, the
 //! others may only confirm it.
 
+use slurm_lease::LeaseId;
 use slurm_lease::driver::{Known, Leases};
 use thiserror::Error;
 
@@ -13,14 +14,21 @@ pub(crate) enum SelectError {
     List(#[from] slurm_lease::driver::ListError),
     #[error("the request names no lease")]
     Nothing,
-    #[error("there is no lease {0:?}")]
+    #[error("there is no lease {0:?}; `crabbox list` shows those there are")]
     Unknown(String),
+    #[error("no lease that can be read and is not released goes by {given:?}, but these cannot be read: {}; name one by its lease id", unreadable.join(", "))]
+    Unreadable {
+        given: String,
+        unreadable: Vec<String>,
+    },
     #[error("{given:?} could mean several leases: name one by its lease id: {}", candidates.join(", "))]
     Ambiguous {
         given: String,
         candidates: Vec<String>,
     },
-    #[error("the request contradicts itself: lease {lease} has {field} {known:?}, not {given:?}")]
+    #[error(
+        "the request contradicts itself: lease {lease} has {field} {known:?}, not {given:?}; nothing was done"
+    )]
     Contradiction {
         lease: String,
         field: &'static str,
@@ -85,6 +93,16 @@ fn by_any<'a>(all: &'a [Known], id: &str) -> Result<&'a Known, SelectError> {
         .filter(|known| !known.released)
         .filter(is_meant)
         .collect();
+    // One of those may be meant, and is not to be taken for one that was released before it.
+    let unreadable: Vec<String> = all
+        .iter()
+        .filter(|known| known.lost)
+        .map(|known| known.lease.to_string())
+        .collect();
+    if live.is_empty() && !unreadable.is_empty() && id.parse::<LeaseId>().is_err() {
+        let given = id.to_owned();
+        return Err(SelectError::Unreadable { given, unreadable });
+    }
     let candidates = if live.is_empty() {
         all.iter().filter(is_meant).collect()
     } else {

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
-use slurm_lease::driver::View;
+use slurm_lease::driver::{AcquireError, View};
 use slurm_lease::evidence::Sighting;
 use slurm_lease::{JobState, Lease, Meaning};
 
@@ -117,6 +117,26 @@ pub(crate) fn clock(at: Timestamp) -> String {
     at.strftime(form).to_string()
 }
 
+/// Why there is no lease, and what to do.
+pub(crate) fn not_acquired(error: &AcquireError, slug: &str) -> String {
+    match error {
+        AcquireError::TimedOut {
+            lease,
+            limit,
+            state,
+            kept: Some(job),
+            ..
+        } => format!(
+            "the job was not ready after {} s ({state}); job {job} is kept, and once it runs it runs until it is stopped or its time is over\n`crabbox warmup --lease-id {lease} --slug {slug}` goes on waiting for it, `crabbox stop {lease}` ends it",
+            limit.as_secs()
+        ),
+        AcquireError::Contradiction { lease, slug, .. } => format!(
+            "{error}; `crabbox warmup --lease-id {lease} --slug {slug}` attaches to it, `crabbox stop {lease}` ends it"
+        ),
+        _ => error.to_string(),
+    }
+}
+
 /// Why a lease can't be used now, and what to do.
 pub(crate) fn not_ready(view: &View, now: Timestamp) -> String {
     let lease = &view.lease;
@@ -129,12 +149,14 @@ pub(crate) fn not_ready(view: &View, now: Timestamp) -> String {
     }
     if let Some(ended) = view.ended() {
         return format!(
-            "lease {id} cannot be used any more: {ended}\nrelease it and acquire a new one"
+            "lease {id} cannot be used any more: {ended}\n`crabbox stop {id}` clears it away, the next warmup or run makes a new one"
         );
     }
     if lease.over().is_some() {
         let how = status(lease, view.lost, now);
-        return format!("lease {id} has no job: {how}; release it and acquire a new one");
+        return format!(
+            "lease {id} has no job: {how}\n`crabbox stop {id}` clears it away, the next warmup or run makes a new one"
+        );
     }
     if lease.wish().is_some() {
         return format!("lease {id} is {}", status(lease, view.lost, now));
@@ -153,7 +175,7 @@ pub(crate) fn not_ready(view: &View, now: Timestamp) -> String {
     match lease.sighting().map(|seen| seen.state.meaning()) {
         Some(Meaning::Queued | Meaning::Starting) => {
             format!(
-                "lease {id} is queued: {job} is {state}; ask again later, or release it to leave the queue"
+                "lease {id} is queued: {job} is {state}; ask again later, or `crabbox stop {id}` takes it out of the queue"
             )
         }
         Some(Meaning::Live) => {

@@ -56,7 +56,7 @@ fn a_job_that_somebody_cancelled() {
             false
         }
     });
-    said.failed(5, &[&ended, "acquire a new one"]);
+    said.failed(5, &[&ended, "the next warmup or run makes a new one"]);
     person
         .run(&["run", "--id", "smoke", "--", "true"])
         .failed(5, &[&ended]);

@@ -112,14 +112,24 @@ fn a_warmup_that_gave_up_can_be_gone_on_with_or_stopped() {
     let (cluster, _) = busy();
     let config = json!({"partition": "batch", "acquireTimeoutSeconds": 3});
     let person = Crabbox::new(&cluster, "gave-up", &config);
-    let kept = |job: &str| format!("job {job} is kept: ask for lease cbx_");
     let said = person.run(&["warmup"]);
     let job = person.wait_for("PENDING");
-    let error = said.failed(5, &[&kept(&job.id)]);
-    let words = error.split("ask for lease ").nth(1).unwrap();
-    let lease = words.split(' ').next().unwrap();
+    let kept = format!("job {} is kept", job.id);
+    let error = said.failed(5, &[&kept]);
+    // What it says to type is typed.
+    let typed: Vec<Vec<&str>> = error
+        .split('`')
+        .filter_map(|part| part.strip_prefix("crabbox "))
+        .map(|command| command.split(' ').collect())
+        .collect();
+    let [go_on, end] = &typed[..] else {
+        panic!("{error}")
+    };
+    person.run(go_on).failed(5, &[&kept]);
+    assert_eq!(person.live(), std::slice::from_ref(&job));
+    let lease = end.last().unwrap();
     person.run(&["status", lease]).failed(5, &["is queued"]);
-    person.run(&["stop", lease]).done();
+    person.run(end).done();
     person.assert_nothing_left();
     let said = person.run(&["run", "--", "true"]);
     said.failed(5, &["not ready after 3 s", "it was cancelled"]);

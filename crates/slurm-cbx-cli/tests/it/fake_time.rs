@@ -92,7 +92,10 @@ fn an_acquire_with_a_time_limit_keeps_to_it() {
         let live = site.live(&identity);
         if keep {
             assert!(error.contains("job 1 is kept"), "{error}");
-            let how = format!("ask for lease {} again", identity.lease);
+            let how = format!(
+                "`crabbox warmup --lease-id {} --slug {}`",
+                identity.lease, identity.slug
+            );
             assert!(error.contains(&how), "{error}");
             // It was answered for, so nobody takes it for abandoned.
             let row = site.listed(&identity).expect("a row");

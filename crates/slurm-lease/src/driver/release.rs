@@ -14,6 +14,7 @@ use crate::driver::store::{Held, StoreError, Tombstone};
 use crate::driver::watch::{Files, Watch};
 use crate::evidence::Search;
 use crate::id::{JobRef, LeaseId};
+use crate::job_state::Meaning;
 use crate::record::ReleaseCause;
 
 /// How long a release tries: the client kills it after 30 s.
@@ -216,6 +217,10 @@ fn why_unproven(held: &Held, not_recorded: Option<&StoreError>) -> String {
         );
     }
     match lease.sighting() {
+        Some(seen) if seen.state.meaning() == Meaning::Finished => format!(
+            "it is {}, but it was submitted without --no-requeue and can come back until Slurm forgets it (MinJobAge)",
+            seen.state
+        ),
         Some(seen) => format!("it is {} after scancel", seen.state),
         None => "Slurm has not shown it yet".to_owned(),
     }
