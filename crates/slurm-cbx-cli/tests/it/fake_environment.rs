@@ -4,41 +4,7 @@ use fake_slurm::Program;
 use serde_json::json;
 
 use crate::fake_site::Site;
-
-/// Each of these changes what some command of Slurm does or says.
-const HOSTILE: [(&str, &str); 31] = [
-    ("SQUEUE_STATES", "PENDING"),
-    ("SQUEUE_USERS", "nobody"),
-    ("SQUEUE_NAMES", "nosuch"),
-    ("SQUEUE_PARTITION", "nosuch"),
-    ("SQUEUE_ACCOUNT", "nosuch"),
-    ("SQUEUE_QOS", "nosuch"),
-    ("SQUEUE_LICENSES", "nosuch"),
-    ("SQUEUE_FORMAT", "%i"),
-    ("SQUEUE_SORT", "-i"),
-    ("SCANCEL_STATE", "PENDING"),
-    ("SCANCEL_NAME", "nosuch"),
-    ("SCANCEL_USER", "nobody"),
-    ("SCANCEL_PARTITION", "nosuch"),
-    ("SCANCEL_INTERACTIVE", "1"),
-    ("SBATCH_ARRAY_INX", "1-3"),
-    ("SBATCH_WAIT", "1"),
-    ("SBATCH_CLUSTERS", "nosuch"),
-    ("SBATCH_EXPORT", "ALL"),
-    ("SBATCH_JOB_NAME", "another"),
-    ("SBATCH_OUTPUT", "/nonexistent/out"),
-    ("SBATCH_REQUEUE", "1"),
-    ("SBATCH_TIMELIMIT", "1"),
-    ("SLURM_CLUSTERS", "nosuch"),
-    ("SLURM_JOB_ID", "1"),
-    ("SLURM_RESTART_COUNT", "7"),
-    ("SLURM_TIME_FORMAT", "relative"),
-    ("SACCT_FORMAT", "User"),
-    ("TZ", "Pacific/Kiritimati"),
-    ("LC_ALL", "tr_TR.UTF-8"),
-    ("LANG", "de_DE.UTF-8"),
-    ("POSIXLY_CORRECT", "1"),
-];
+use crate::hostile::HOSTILE;
 
 /// What commands find in their environment besides, and what for.
 const PINNED: [&str; 3] = ["SLURM_TIME_FORMAT", "TZ", "LC_ALL"];

@@ -6,48 +6,8 @@ use serde_json::json;
 
 use crate::client::{Client, text};
 use crate::cluster::Cluster;
+use crate::hostile::HOSTILE;
 use crate::truth::processes_of;
-
-/// Each of these changes what some command of Slurm does or says.
-const HOSTILE: [(&str, &str); 37] = [
-    ("SQUEUE_STATES", "PENDING"),
-    ("SQUEUE_USERS", "root"),
-    ("SQUEUE_NAMES", "nosuch"),
-    ("SQUEUE_PARTITION", "nosuch"),
-    ("SQUEUE_ACCOUNT", "nosuch"),
-    ("SQUEUE_QOS", "nosuch"),
-    ("SQUEUE_LICENSES", "nosuch"),
-    ("SQUEUE_FORMAT", "%i"),
-    ("SQUEUE_FORMAT2", "JobID"),
-    ("SQUEUE_SORT", "-i"),
-    ("SQUEUE_ARRAY", "1"),
-    ("SCANCEL_STATE", "PENDING"),
-    ("SCANCEL_NAME", "nosuch"),
-    ("SCANCEL_USER", "root"),
-    ("SCANCEL_PARTITION", "nosuch"),
-    ("SCANCEL_ACCOUNT", "nosuch"),
-    ("SCANCEL_INTERACTIVE", "1"),
-    ("SCANCEL_BATCH", "1"),
-    ("SBATCH_ARRAY_INX", "1-3"),
-    ("SBATCH_WAIT", "1"),
-    ("SBATCH_CLUSTERS", "nosuch"),
-    ("SBATCH_EXPORT", "ALL"),
-    ("SBATCH_JOB_NAME", "another"),
-    ("SBATCH_OUTPUT", "/nonexistent/out"),
-    ("SBATCH_REQUEUE", "1"),
-    ("SBATCH_TIMELIMIT", "1"),
-    ("SLURM_CLUSTERS", "nosuch"),
-    ("SLURM_JOB_ID", "1"),
-    ("SLURM_RESTART_COUNT", "7"),
-    ("SLURM_TIME_FORMAT", "relative"),
-    ("SACCT_FORMAT", "User"),
-    ("TZ", "Pacific/Kiritimati"),
-    ("LC_ALL", "tr_TR.UTF-8"),
-    ("LANG", "de_DE.UTF-8"),
-    ("ENV", "/nonexistent/env"),
-    ("BASH_ENV", "/nonexistent/env"),
-    ("POSIXLY_CORRECT", "1"),
-];
 
 #[test]
 #[ignore = "needs a real Slurm: scripts/test runs it"]

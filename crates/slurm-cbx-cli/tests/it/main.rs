@@ -13,6 +13,7 @@
 mod client;
 mod cluster;
 mod crabbox;
+mod hostile;
 mod transcript;
 mod truth;
 
