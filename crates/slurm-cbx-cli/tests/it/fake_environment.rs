@@ -3,8 +3,10 @@
 use fake_slurm::Program;
 use serde_json::json;
 
+use crate::client::{list, text};
 use crate::fake_site::Site;
 use crate::hostile::HOSTILE;
+use crate::truth::files_with;
 
 /// What commands find in their environment besides, and what for.
 const PINNED: [&str; 3] = ["SLURM_TIME_FORMAT", "TZ", "LC_ALL"];
@@ -70,4 +72,44 @@ fn no_variable_reaches_the_job_that_was_not_named() {
     }
     site.release(&identity).done();
     site.assert_nothing_left();
+}
+
+#[test]
+fn no_secret_is_told_or_kept() {
+    let secret = "hush-1f6c";
+    let site = Site::new()
+        .with_variable("API_TOKEN", secret)
+        .with_variable("DATASET", secret);
+    let identity = site.identity();
+    let config = json!({"exportEnv": ["DATASET"]});
+    let acquired = site.acquire(&identity, &config);
+    let mut said = vec![acquired.stderr.clone()];
+    let lease = acquired.lease();
+    let key = site.lease_file(&identity, "id_ed25519");
+    assert_eq!(text(&lease["ssh"]["key"]), key.to_str().unwrap());
+    let private = std::fs::read_to_string(&key).unwrap();
+    let private = private.lines().nth(1).unwrap();
+    let kept = |text: &str| files_with(&site.state_dir(), text);
+    assert_eq!(kept(private), std::slice::from_ref(&key));
+    assert_eq!(kept(secret), Vec::<std::path::PathBuf>::new());
+    // One row after another, while it is there, when its job has ended, and when it is released.
+    said.push(lease.to_string());
+    site.cancel(1);
+    site.forget_queue();
+    said.push(site.resolve_says(&identity, "CANCELLED"));
+    for reply in [
+        site.doctor(&config),
+        site.ask(&list()),
+        site.release(&identity),
+        site.resolve(&identity),
+        site.cleanup(),
+    ] {
+        said.extend([reply.stderr.clone(), reply.answer.to_string()]);
+    }
+    for text in &said {
+        assert!(!text.contains(secret) && !text.contains(private), "{text}");
+    }
+    site.assert_nothing_left();
+    assert_eq!(kept(private), Vec::<std::path::PathBuf>::new());
+    assert_eq!(kept(secret), Vec::<std::path::PathBuf>::new());
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::client::{Client, text};
 use crate::cluster::Cluster;
 use crate::hostile::HOSTILE;
-use crate::truth::processes_of;
+use crate::truth::{files_with, processes_of};
 
 #[test]
 #[ignore = "needs a real Slurm: scripts/test runs it"]
@@ -70,4 +70,48 @@ fn no_variable_reaches_the_job_that_was_not_named() {
     assert!(!String::from_utf8_lossy(&shown.stdout).contains(secret));
     client.release(&identity).done();
     client.assert_nothing_left(&identity);
+}
+
+#[test]
+#[ignore = "needs a real Slurm: scripts/test runs it"]
+fn no_secret_is_told_or_kept() {
+    let secret = "hush-1f6c";
+    let cluster = Cluster::shared();
+    let client = Client::new(cluster)
+        .with_variable("API_TOKEN", secret)
+        .with_variable("DATASET", secret);
+    let identity = client.identity();
+    let config = json!({"exportEnv": ["CBX_SSH_LISTEN", "CBX_SSH_HOST", "DATASET"]});
+    client.doctor(&config).done();
+    let acquired = client.acquire(&identity, &config);
+    let told = acquired.stderr.clone();
+    let lease = acquired.lease();
+    assert_eq!(client.ssh(&lease, "echo $DATASET"), secret, "it was named");
+    let private = fs::read_to_string(text(&lease["ssh"]["key"])).unwrap();
+    let private = private.lines().nth(1).unwrap();
+
+    let cloud_id = text(&lease["cloudId"]);
+    let job = cloud_id.rsplit('/').next().unwrap();
+    let mut said = vec![told, lease.to_string(), client.list().done().to_string()];
+    for (program, arguments) in [
+        ("squeue", &["-j", job, "-o", "%all"][..]),
+        ("scontrol", &["show", "job", "-dd", job]),
+        ("scontrol", &["write", "batch_script", job, "-"]),
+    ] {
+        said.push(cluster.must(program, arguments));
+    }
+    cluster.must("scancel", &[job]);
+    said.push(client.resolve_says(&identity, "CANCELLED"));
+    let kept = |text: &str| files_with(&client.state_dir(), text);
+    assert_eq!(kept(secret), Vec::<std::path::PathBuf>::new());
+    let key = client.lease_file(&identity, "id_ed25519");
+    assert_eq!(kept(private), [key]);
+    let released = client.release(&identity);
+    said.push(released.stderr.clone());
+    said.push(released.done().to_string());
+    for text in &said {
+        assert!(!text.contains(secret) && !text.contains(private), "{text}");
+    }
+    client.assert_nothing_left(&identity);
+    assert_eq!(kept(private), Vec::<std::path::PathBuf>::new());
 }

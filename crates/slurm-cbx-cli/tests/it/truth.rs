@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -77,6 +78,29 @@ pub(crate) fn processes_of(text: &str) -> Vec<Process> {
         found.extend(children);
         others = rest;
     }
+}
+
+/// Every file below this directory that holds this text.
+pub(crate) fn files_with(directory: &Path, text: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_symlink() {
+                continue;
+            }
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let bytes = fs::read(&path).unwrap();
+            if String::from_utf8_lossy(&bytes).contains(text) {
+                found.push(path);
+            }
+        }
+    }
+    found
 }
 
 /// Every process that has an end of this pipe open, but for this one and what it is just about to
