@@ -36,6 +36,7 @@ mod protocol_input;
 
 mod crabbox_faults;
 mod crabbox_lease;
+mod crabbox_proxy;
 mod crabbox_queue;
 mod crabbox_switch;
 
