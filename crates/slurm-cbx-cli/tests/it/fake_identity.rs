@@ -260,3 +260,40 @@ fn a_state_directory_that_others_may_write_to_is_refused() {
     assert!(error.contains("others may write to it"), "{error}");
     assert!(site.submissions().is_empty());
 }
+
+#[test]
+fn a_released_lease_is_not_taken_for_one_that_cannot_be_read() {
+    let site = Site::new();
+    let (first, mut second) = (site.identity(), site.identity());
+    second.slug = first.slug.clone();
+    site.acquire(&first, &json!({})).lease();
+    site.release(&first).done();
+    let typed = json!({
+        "protocolVersion": 1, "operation": "resolve", "id": first.slug, "releaseOnly": true,
+    });
+    assert_eq!(
+        site.ask(&typed).lease()["leaseId"],
+        json!(first.lease),
+        "it is answered again"
+    );
+    site.acquire(&second, &json!({})).lease();
+    fs::write(site.lease_file(&second, "journal.jsonl"), "garbage\n").unwrap();
+    let error = site.ask(&typed).error();
+    assert!(
+        error.contains("cannot be read") && error.contains(&second.lease),
+        "{error}"
+    );
+    assert_eq!(site.live(&second).len(), 1);
+    site.release(&second).done();
+    site.assert_nothing_left();
+}
+
+#[test]
+fn a_release_without_a_state_directory_says_that_nothing_was_released() {
+    let site = Site::new();
+    let file = site.root().join("file");
+    fs::write(&file, "").unwrap();
+    let site = site.with_state_dir(&file);
+    let error = site.release(&site.identity()).error();
+    assert!(error.contains("nothing was released"), "{error}");
+}
