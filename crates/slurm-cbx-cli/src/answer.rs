@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use slurm_lease::LeaseId;
 
 /// The protocol's version.
 const VERSION: u32 = 1;
@@ -20,6 +21,9 @@ pub(crate) struct Answer {
     lease: Option<Lease>,
     #[serde(skip_serializing_if = "Option::is_none")]
     leases: Option<Vec<Lease>>,
+    /// The lease that nobody but the reader of this answer will ever know to be theirs.
+    #[serde(skip)]
+    only_here: Option<LeaseId>,
 }
 
 /// A lease, as the client reads it.
@@ -89,6 +93,19 @@ impl Answer {
             lease: Some(lease),
             ..Self::new()
         }
+    }
+
+    /// A lease that is given for the first time.
+    pub(crate) fn first(lease: Lease, id: LeaseId) -> Self {
+        Self {
+            only_here: Some(id),
+            ..Self::lease(lease)
+        }
+    }
+
+    /// The lease that is given here for the first time.
+    pub(crate) fn only_here(&self) -> Option<&LeaseId> {
+        self.only_here.as_ref()
     }
 
     pub(crate) fn released(lease: Lease, message: impl Into<String>) -> Self {

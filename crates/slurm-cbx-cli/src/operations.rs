@@ -93,7 +93,17 @@ fn acquire(arguments: &Arguments, request: &Request) -> Answered {
         progress.say(&format!("ready: {}:{}", endpoint.host, endpoint.port));
         lease.ssh = Some(ssh);
     }
-    Ok(Answer::lease(lease))
+    Ok(if view.first {
+        Answer::first(lease, order.lease)
+    } else {
+        Answer::lease(lease)
+    })
+}
+
+/// Ends a lease of which nobody could be told.
+pub(crate) fn take_back(arguments: &Arguments, lease: &LeaseId) {
+    // Where that fails, it is listed, and its own limits end it.
+    drop(arguments.leases().map(|leases| leases.release(lease)));
 }
 
 /// Ends a lease that runs and can't be handed out: after an error the client asks for no release.

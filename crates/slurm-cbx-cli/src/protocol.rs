@@ -31,7 +31,16 @@ pub(crate) fn serve(arguments: &Arguments) -> ExitCode {
             "internal error: this is a bug in slurm-cbx; if there is a lease, `crabbox list` shows it and `crabbox stop` ends it",
         )
     });
-    write(answer)
+    let only_here = answer.only_here().cloned();
+    match write(answer) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => {
+            if let Some(lease) = only_here {
+                operations::take_back(arguments, &lease);
+            }
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Whether it is a client that waits for an answer: there is a request, and no terminal.
@@ -48,13 +57,17 @@ pub(crate) fn refuse(why: &str) -> ExitCode {
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
         .collect();
-    write(Answer::error(&format!(
+    let answer = Answer::error(&format!(
         "slurm-cbx was called with arguments (external.args) that it does not take: {}",
         why.join("; ")
-    )))
+    ));
+    match write(answer) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
-fn write(answer: Answer) -> ExitCode {
+fn write(answer: Answer) -> io::Result<()> {
     let mut line = answer.to_line();
     if line.len() > ANSWER_LIMIT {
         line = answer.without_optional().to_line();
@@ -65,14 +78,10 @@ fn write(answer: Answer) -> ExitCode {
     }
     crash_point("answer ready");
     let mut stdout = io::stdout();
-    let written = stdout.write_all(line.as_bytes());
-    match written.and_then(|()| stdout.flush()) {
-        Ok(()) => {
-            crash_point("answer written");
-            ExitCode::SUCCESS
-        }
-        Err(_) => ExitCode::FAILURE,
-    }
+    stdout.write_all(line.as_bytes())?;
+    stdout.flush()?;
+    crash_point("answer written");
+    Ok(())
 }
 
 /// Says on stderr what the client does not show of an answer: what a cleanup and a release came

@@ -1,6 +1,7 @@
 //! Processes that are told to stop, that are killed, and whose client goes away.
 
 use std::fs;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use fake_slurm::Program;
@@ -271,4 +272,34 @@ fn who_holds_a_pipe_is_found() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(!found(child.id()));
+}
+
+#[test]
+fn a_lease_of_which_nobody_could_be_told_is_ended() {
+    let site = Site::new();
+    let identity = site.identity();
+    let unheard = |request: &Value| {
+        let mut command = site.command();
+        command
+            .stdin(Stdio::piped())
+            .stdout(fs::File::options().write(true).open("/dev/full").unwrap())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(request.to_string().as_bytes()).unwrap();
+        drop(stdin);
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+    };
+    for request in [acquire, warmup] {
+        unheard(&request(&identity, &json!({})));
+        assert_eq!(site.jobs(&identity).len(), 1);
+        site.assert_nothing_left();
+        site.cluster.advance(seconds(1000)).unwrap();
+    }
+    // Whoever has it already goes on having it.
+    let lease = site.warmup(&identity, &json!({})).lease();
+    unheard(&warmup(&identity, &json!({})));
+    assert_eq!(site.resolve(&identity).lease()["ssh"], lease["ssh"]);
+    site.release(&identity).done();
+    site.assert_nothing_left();
 }

@@ -178,6 +178,7 @@ impl Leases {
             drive: Drive::new(self, held, deadline),
             presence,
             scouting: Deadline::after(SCOUT_LIMIT),
+            first: false,
         };
         let outcome = acquiring.run(progress);
         acquiring.conclude(outcome)
@@ -266,6 +267,7 @@ struct Acquiring<'a> {
     drive: Drive<'a>,
     presence: Presence,
     scouting: Deadline,
+    first: bool,
 }
 
 /// Why the wait came to an end without an endpoint.
@@ -362,6 +364,7 @@ impl Acquiring<'_> {
         drop(self.drive.held.commit());
         let access = &self.drive.held.lease.opened().access;
         keys::admit(&dir, access, &endpoint).ok()?;
+        self.first = !dir.file(CLAIMED).exists();
         dir.write(CLAIMED, b"").ok()?;
         Some(endpoint)
     }
@@ -372,7 +375,7 @@ impl Acquiring<'_> {
         let halt = match outcome {
             Ok(endpoint) => {
                 self.presence.end();
-                return Ok(View::handed_out(self.drive.held, endpoint));
+                return Ok(View::handed_out(self.drive.held, endpoint, self.first));
             }
             Err(halt) => halt,
         };

@@ -55,11 +55,13 @@ pub struct View {
     pub lost: bool,
     /// Whether it has no job because an acquire that is under way has not submitted one yet.
     pub awaited: bool,
+    /// Whether the acquire that gives it is the first that does, so that nobody uses it yet.
+    pub first: bool,
 }
 
 impl View {
     /// A lease whose endpoint was just seen to answer.
-    pub(super) fn handed_out(held: Held, endpoint: Endpoint) -> Self {
+    pub(super) fn handed_out(held: Held, endpoint: Endpoint, first: bool) -> Self {
         let dir = held.dir().clone();
         Self {
             lease: held.lease,
@@ -67,6 +69,7 @@ impl View {
             ready: Some(endpoint),
             lost: false,
             awaited: false,
+            first,
         }
     }
 
@@ -192,6 +195,7 @@ impl Leases {
             dir,
             ready,
             lost,
+            first: false,
         }
     }
 }
