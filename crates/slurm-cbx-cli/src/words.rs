@@ -171,7 +171,29 @@ pub(crate) fn not_ready(view: &View, now: Timestamp) -> String {
             "the state of lease {id} ({job}) is unknown since {since}: {why}{last}; nothing is lost: ask again"
         );
     }
+    not_yet_ready(view, &job, now)
+}
+
+/// Why a lease that nothing stands in the way of can't be used yet.
+fn not_yet_ready(view: &View, job: &str, now: Timestamp) -> String {
+    let lease = &view.lease;
+    let id = &lease.opened().lease;
     let state = status(lease, view.lost, now);
+    if view.lost {
+        return format!(
+            "lease {id} cannot be used: {state}\n`crabbox stop {id}` ends whatever is left of it"
+        );
+    }
+    if lease.job().is_none() {
+        return format!(
+            "lease {id} is not ready: {state}; ask again in a moment, or `crabbox stop {id}` ends whatever comes of it"
+        );
+    }
+    if lease.is_missing() {
+        return format!(
+            "lease {id} is not ready: Slurm does not show {job} just now, which proves nothing yet; ask again in a moment"
+        );
+    }
     match lease.sighting().map(|seen| seen.state.meaning()) {
         Some(Meaning::Queued | Meaning::Starting) => {
             format!(

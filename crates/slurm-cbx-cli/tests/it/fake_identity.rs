@@ -283,6 +283,12 @@ fn a_released_lease_is_not_taken_for_one_that_cannot_be_read() {
         error.contains("cannot be read") && error.contains(&second.lease),
         "{error}"
     );
+    let error = site.resolve(&second).error();
+    let stop = format!("`crabbox stop {}`", second.lease);
+    assert!(
+        error.contains("but its record here is lost") && error.contains(&stop),
+        "{error}"
+    );
     assert_eq!(site.live(&second).len(), 1);
     site.release(&second).done();
     site.assert_nothing_left();
