@@ -36,6 +36,8 @@ pub enum Cause {
     Hung,
     /// munge or another authentication failed: `Protocol authentication error`.
     Authentication,
+    /// The configuration leads to another cluster than the lease's.
+    OtherCluster,
     /// `No cluster 'x' known by database.`
     UnknownCluster,
     /// `Access/permission denied`
@@ -68,6 +70,7 @@ impl Unavailable {
             Cause::Unreachable => "the Slurm controller is not reachable",
             Cause::Hung => "the Slurm controller does not answer",
             Cause::Authentication => "Slurm does not accept our authentication",
+            Cause::OtherCluster => "Slurm's configuration leads to another cluster",
             Cause::UnknownCluster => "Slurm does not know the cluster",
             Cause::Denied => "Slurm denies access",
             Cause::AccountingDisabled => "Slurm's accounting is disabled",

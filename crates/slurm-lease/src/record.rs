@@ -106,6 +106,12 @@ pub enum Event {
     /// The end of the journal, or all of it, was found to be missing. Whatever stood there may
     /// have been a submission.
     TailLost,
+    /// The configuration led to this cluster when the lease was looked for there. Where it leads
+    /// to another, nothing is learnt of the lease.
+    Located {
+        /// Its `ClusterName`.
+        cluster: ClusterName,
+    },
     /// A submission is about to be made. On disk before sbatch is started.
     SubmissionIntended {
         /// What will identify its job.
@@ -192,6 +198,7 @@ impl Event {
         match self {
             Self::Opened(_) => "opened",
             Self::TailLost => "tail_lost",
+            Self::Located { .. } => "located",
             Self::SubmissionIntended { .. } => "submission_intended",
             Self::SubmissionAnswered { .. } => "submission_answered",
             Self::Adopted { .. } => "adopted",

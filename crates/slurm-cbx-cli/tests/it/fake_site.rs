@@ -296,7 +296,7 @@ impl Site {
     pub(crate) fn forget_queue(&self) {
         for entry in fs::read_dir(self.state_dir().join("queue")).unwrap() {
             let path = entry.unwrap().path();
-            if path.extension().is_none_or(|ending| ending != "lock") {
+            if path.extension().is_some_and(|ending| ending == "squeue") {
                 fs::remove_file(path).unwrap();
             }
         }

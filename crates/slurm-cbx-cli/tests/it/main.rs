@@ -18,6 +18,7 @@ mod transcript;
 mod truth;
 
 mod fake_cancel;
+mod fake_configuration;
 #[cfg(feature = "crash-points")]
 mod fake_crash;
 mod fake_disk;

@@ -343,7 +343,8 @@ impl Acquiring<'_> {
         }
         match lease.unknown() {
             Some((_, why))
-                if lease.is_vacant() && (self.scouting.has_passed() || is_lasting(why)) =>
+                if why.cause == Cause::OtherCluster
+                    || lease.is_vacant() && (self.scouting.has_passed() || is_lasting(why)) =>
             {
                 Err(Halt::Unavailable(why.clone()))
             }

@@ -10,10 +10,11 @@ use crate::driver::clock::{Deadline, now, pause};
 use crate::driver::files::{self, Lock};
 use crate::driver::store::{Held, StoreError};
 use crate::endpoint::{Endpoint, StopMarker};
-use crate::evidence::{self, Observation, Over};
+use crate::evidence::{self, Observation, Over, Search};
 use crate::id::{JobRef, Tag};
 use crate::lease::{INTENTION_LIMIT, Step, Submitter};
 use crate::parse::sbatch::{Refusal, Submitted};
+use crate::parse::squeue::Queue;
 use crate::record::Event;
 use crate::resources::ResourceError;
 
@@ -178,13 +179,26 @@ impl<'a> Drive<'a> {
 
     fn search(&mut self) {
         let submitter = self.submitter();
-        let claim = self.held.lease.claim();
-        let clusters = match self.held.lease.opened().cluster.clone() {
-            None if self.held.lease.has_lost_its_record() => self.leases.slurm.clusters(),
-            own => vec![own],
+        let lease = &self.held.lease;
+        let claim = lease.claim();
+        let found = match self.leases.elsewhere(lease) {
+            Some(why) => Search::Unknown(why),
+            None if lease.opened().cluster.is_none() && lease.has_lost_its_record() => {
+                self.leases.search_everywhere(&claim, || self.limit())
+            }
+            None => {
+                let own = lease.opened().cluster.clone();
+                self.leases.slurm.search(&claim, &[own], || self.limit())
+            }
         };
-        let found = self.leases.slurm.search(&claim, &clusters, || self.limit());
-        self.held.lease.handle_search(now(), found, submitter);
+        let lease = &mut self.held.lease;
+        match &found {
+            // The first submission goes where it was searched for.
+            Search::Clean if lease.is_vacant() => self.leases.locate(lease),
+            Search::Found(found) if found.job.cluster.is_none() => self.leases.locate(lease),
+            _ => {}
+        }
+        lease.handle_search(now(), found, submitter);
     }
 
     /// Looks for a live job under the tag of a lease that counts as over: a record that lost its
@@ -221,6 +235,11 @@ impl<'a> Drive<'a> {
     fn look(&mut self, job: &JobRef) {
         let lease = &self.held.lease;
         let claim = lease.claim();
+        if let Some(why) = self.leases.elsewhere(lease) {
+            let look = evidence::look(&claim, job, &Queue::Unavailable(why));
+            self.held.lease.handle_look(now(), look);
+            return;
+        }
         if lease.wish().is_none() {
             let not_before = self.not_before();
             let cluster = job.cluster.as_ref();
@@ -236,6 +255,9 @@ impl<'a> Drive<'a> {
         }
         let answer = self.leases.slurm.job(job, self.limit());
         let look = evidence::look(&claim, job, &answer);
+        if matches!(look.observation(), Observation::Seen(_)) {
+            self.leases.locate(&mut self.held.lease);
+        }
         self.held.lease.handle_look(now(), look);
     }
 

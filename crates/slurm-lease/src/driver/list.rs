@@ -146,6 +146,7 @@ impl Leases {
         }
         if !dry_run {
             self.store.sweep(now())?;
+            self.sweep_sites();
         }
         Ok(cleaned)
     }
@@ -283,7 +284,7 @@ impl Leases {
 
     /// A live job under the tag of a lease that its record counts as over belongs to it.
     fn find_stray(&self, view: &mut View, deadline: Deadline) {
-        if view.lease.over().is_none() {
+        if view.lease.over().is_none() || self.elsewhere(&view.lease).is_some() {
             return;
         }
         let cluster = view.lease.opened().cluster.clone();

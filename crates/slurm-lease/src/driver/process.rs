@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,14 @@ const STDERR_LIMIT: usize = 1 << 20;
 const EXIT_TICK: Duration = Duration::from_millis(10);
 /// How long a command that was killed may take to die.
 const DYING: Duration = Duration::from_millis(500);
+
+/// Where a configuration is that nobody names, at most sites.
+const USUAL_CONFIGURATIONS: [&str; 4] = [
+    "/etc/slurm/slurm.conf",
+    "/run/slurm/conf/slurm.conf",
+    "/etc/slurm-llnl/slurm.conf",
+    "/usr/local/etc/slurm.conf",
+];
 
 /// Where Slurm's programs are, and what they get of the caller's environment.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +65,35 @@ impl Programs {
             Some(path) => Ok(path.clone()),
             None => which::which(program.name()),
         }
+    }
+
+    /// What tells the way to a controller from another: the program, `SLURM_CONF`, and the file
+    /// that this leads to, or that is there where nothing is named. Where it stays the same, so
+    /// does the cluster, as far as can be seen from here.
+    pub(crate) fn way(&self) -> String {
+        let variable = |name| std::env::var_os(name).unwrap_or_default();
+        let (named, server) = (variable("SLURM_CONF"), variable("SLURM_CONF_SERVER"));
+        let file = if named.is_empty() {
+            let usual = USUAL_CONFIGURATIONS.map(Path::new);
+            usual.into_iter().find(|path| path.exists())
+        } else {
+            Some(Path::new(&named))
+        };
+        let real = |path: &Path| path.canonicalize().unwrap_or_default();
+        let version = file.and_then(|file| rustix::fs::stat(file).ok());
+        let version = version.map(|stat| (stat.st_mtime, stat.st_ino, stat.st_size));
+        let squeue = self.find(Program::Squeue).unwrap_or_default();
+        let mut hasher = DefaultHasher::new();
+        (
+            real(&squeue),
+            squeue,
+            &named,
+            file.map(real),
+            version,
+            server,
+        )
+            .hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
     }
 
     /// Runs a command to its end or its time limit. `stdin` is what it finds there; without one

@@ -15,6 +15,7 @@ use crate::driver::watch::{Files, Watch};
 use crate::evidence::Search;
 use crate::id::{JobRef, LeaseId};
 use crate::job_state::Meaning;
+use crate::parse::Cause;
 use crate::record::ReleaseCause;
 
 /// How long a release tries: the client kills it after 30 s.
@@ -101,9 +102,8 @@ impl Leases {
     /// When Slurm does not answer, or the end of such a job could not be proven.
     pub fn release_unrecorded(&self, lease: &LeaseId) -> Result<Option<Released>, ReleaseError> {
         let held = self.rebuild(self.store.dir(lease), None, None);
-        let clusters = self.slurm.clusters();
         let claim = held.lease.claim();
-        match self.slurm.search(&claim, &clusters, || QUERY_LIMIT) {
+        match self.search_everywhere(&claim, || QUERY_LIMIT) {
             Search::Found(_) => self.end(held, ReleaseCause::Asked, RELEASE_LIMIT).map(Some),
             Search::Clean => {
                 // Where an acquire was killed before it had written anything, that is left.
@@ -171,7 +171,10 @@ impl Leases {
             } else {
                 ending = None;
             }
-            if drive.deadline.has_passed() {
+            // Where the configuration leads to another cluster, it will in a moment too.
+            let unknown = drive.held.lease.unknown();
+            let elsewhere = unknown.is_some_and(|(_, why)| why.cause == Cause::OtherCluster);
+            if drive.deadline.has_passed() || elsewhere {
                 let recorded = not_recorded.is_none() && drive.not_recorded().is_none();
                 let why = why_unproven(&drive.held, not_recorded.as_ref());
                 return Err(unproven(&drive.held, why, recorded));

@@ -1,5 +1,6 @@
-//! What is known of a site's controllers, and kept in the state directory: how long their own
-//! exchanges may take decides how far apart two looks must be.
+//! What is known of a site's controllers, and kept in the state directory: their names, without
+//! which an absence could be another cluster's, and how long their own exchanges may take, which
+//! decides how far apart two looks must be.
 
 use std::time::Duration;
 
@@ -10,26 +11,38 @@ use serde::{Deserialize, Serialize};
 use crate::driver::Leases;
 use crate::driver::clock::now;
 use crate::driver::files;
+use crate::evidence::{Claim, Search};
 use crate::id::ClusterName;
-use crate::lease::Policy;
+use crate::lease::{Lease, Policy};
 use crate::parse::scontrol::Configuration;
+use crate::parse::{Cause, Unavailable};
 
-/// How long an acquire waits for a controller to tell its settings. One that is too slow for that
-/// is asked by the next.
+/// How long a controller is given to tell its settings. One that is too slow for that is asked by
+/// the next.
 const ASK_LIMIT: Duration = Duration::from_secs(2);
 /// How long what a controller told is good enough.
 const AGE: SignedDuration = SignedDuration::from_hours(24);
+/// How long a cluster that is not asked any more may still have a job of ours.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How much longer than the controller's `MessageTimeout` to let an answer settle.
 const MARGIN: Duration = Duration::from_secs(2);
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What one controller told of itself.
 #[derive(Serialize, Deserialize)]
 struct Site {
     v: u32,
     at: Timestamp,
+    /// `ClusterName`
+    cluster: ClusterName,
     /// `MessageTimeout`, in seconds.
     message_timeout: u64,
+}
+
+impl Site {
+    fn is_fresh(&self) -> bool {
+        now().duration_since(self.at).abs() < AGE
+    }
 }
 
 impl Leases {
@@ -47,10 +60,7 @@ impl Leases {
 
     /// Asks the controller for its settings, unless it has told them lately.
     pub(super) fn learn_site(&self, cluster: Option<&ClusterName>) {
-        let known = read(&self.site_file(cluster));
-        let fresh = |site: &Site| now().duration_since(site.at).abs() < AGE;
-        if self.settle_by_site
-            && !known.as_ref().is_some_and(fresh)
+        if !self.site(cluster).as_ref().is_some_and(Site::is_fresh)
             && let Ok(configuration) = self.slurm.configuration(cluster, ASK_LIMIT)
         {
             self.note_site(cluster, &configuration);
@@ -59,31 +69,131 @@ impl Leases {
 
     /// Keeps what a controller told. Where that can't be, it is asked again.
     pub(super) fn note_site(&self, cluster: Option<&ClusterName>, told: &Configuration) {
-        let Some(timeout) = told.message_timeout else {
+        let name = told
+            .cluster_name
+            .as_ref()
+            .and_then(|name| name.parse().ok());
+        let (Some(cluster_name), Some(timeout)) = (name, told.message_timeout) else {
             return;
         };
         let site = Site {
             v: VERSION,
             at: now(),
+            cluster: cluster_name,
             message_timeout: timeout.as_secs(),
         };
-        let file = self.site_file(cluster);
+        let file = self.slurm.file(cluster, "site");
         drop(serde_json::to_vec(&site).map(|bytes| files::write_whole(&file, &bytes, 0o600)));
     }
 
-    fn site_file(&self, cluster: Option<&ClusterName>) -> Utf8PathBuf {
-        let name = cluster.map_or("local", ClusterName::as_str);
-        self.store.queue_dir().join(format!("{name}.site"))
+    /// The name of the cluster that the configuration leads to.
+    ///
+    /// # Errors
+    /// When its controller has never told it, and does not now.
+    fn here(&self) -> Result<ClusterName, Unavailable> {
+        let known = self.site(None);
+        match known {
+            Some(site) if site.is_fresh() => return Ok(site.cluster),
+            _ => {}
+        }
+        let told = self.slurm.configuration(None, ASK_LIMIT);
+        if let Ok(configuration) = &told {
+            self.note_site(None, configuration);
+        }
+        // The file is for this way to a controller, and its name hardly ever changes.
+        match (told, known) {
+            (Ok(told), _) => {
+                let name = told.cluster_name.and_then(|name| name.parse().ok());
+                name.ok_or_else(|| Unavailable::unreadable("scontrol names no cluster"))
+            }
+            (Err(_), Some(site)) => Ok(site.cluster),
+            (Err(why), None) => Err(why),
+        }
+    }
+
+    /// Why nothing that Slurm says here is about this lease: the configuration leads to another
+    /// cluster than the one that it is on, as after `module load`, or on another login node.
+    pub(super) fn elsewhere(&self, lease: &Lease) -> Option<Unavailable> {
+        let home = lease.home().filter(|_| lease.opened().cluster.is_none())?;
+        match self.here() {
+            Ok(here) if here == *home => None,
+            Ok(here) => Some(Unavailable {
+                cause: Cause::OtherCluster,
+                said: format!(
+                    "the lease is on {home}, and this leads to {here}: is SLURM_CONF another than it was?"
+                ),
+            }),
+            Err(why) => Some(why),
+        }
+    }
+
+    /// Tells a lease that was looked for here where that is.
+    pub(super) fn locate(&self, lease: &mut Lease) {
+        if lease.home().is_none()
+            && lease.opened().cluster.is_none()
+            && let Ok(here) = self.here()
+        {
+            lease.handle_located(now(), here);
+        }
+    }
+
+    /// Searches every cluster that was ever asked from this state directory for a job that the
+    /// claim describes. Absent is only what is on none of them, and none of them can be asked
+    /// that the configuration led to before.
+    pub(super) fn search_everywhere(&self, claim: &Claim, limit: impl Fn() -> Duration) -> Search {
+        match self.slurm.search(claim, &self.slurm.clusters(), limit) {
+            Search::Clean => self.out_of_reach().map_or(Search::Clean, Search::Unknown),
+            answered => answered,
+        }
+    }
+
+    fn out_of_reach(&self) -> Option<Unavailable> {
+        let here = match self.here() {
+            Ok(here) => here,
+            // Where no controller ever told its name, there is nothing to compare.
+            Err(why) => return self.sites().next().map(|_| why),
+        };
+        let asked = self.slurm.clusters();
+        let other = self.sites().find(|site| {
+            let recent = now().duration_since(site.at).abs() < FORGOTTEN;
+            recent && site.cluster != here && !asked.contains(&Some(site.cluster.clone()))
+        })?;
+        Some(Unavailable {
+            cause: Cause::OtherCluster,
+            said: format!(
+                "it may be on {}, and this leads to {here}: is SLURM_CONF another than it was?",
+                other.cluster
+            ),
+        })
+    }
+
+    /// Forgets ways to a controller that nobody has taken for long.
+    pub(super) fn sweep_sites(&self) {
+        for file in self.site_files() {
+            let is_old = |site: Site| now().duration_since(site.at) > FORGOTTEN;
+            if read(&file).is_some_and(is_old) {
+                for kind in ["squeue", "lock", "site"] {
+                    // One that stays is forgotten by the next.
+                    drop(files::remove(&file.with_extension(kind)));
+                }
+            }
+        }
+    }
+
+    fn site(&self, cluster: Option<&ClusterName>) -> Option<Site> {
+        read(&self.slurm.file(cluster, "site"))
     }
 
     fn sites(&self) -> impl Iterator<Item = Site> {
+        self.site_files().filter_map(|path| read(&path))
+    }
+
+    fn site_files(&self) -> impl Iterator<Item = Utf8PathBuf> + use<> {
         let entries = self.store.queue_dir().read_dir_utf8().into_iter().flatten();
         let files = entries
             .filter_map(Result::ok)
             .map(camino::Utf8DirEntry::into_path);
-        files
-            .filter(|path| path.extension() == Some("site"))
-            .filter_map(|path| read(&path))
+        files.filter(|path| path.extension() == Some("site"))
     }
 }
 
@@ -99,6 +209,7 @@ mod tests {
 
     fn told(seconds: u64) -> Configuration {
         Configuration {
+            cluster_name: Some("alpha".to_owned()),
             message_timeout: Some(Duration::from_secs(seconds)),
             ..Configuration::default()
         }
@@ -118,7 +229,8 @@ mod tests {
         assert_eq!(settle(), 62);
         leases.note_site(Some(&other), &Configuration::default());
         assert_eq!(settle(), 62, "what it did not tell changes nothing");
-        files::write_whole(&leases.site_file(Some(&other)), b"{", 0o600).unwrap();
+        let file = leases.slurm.file(Some(&other), "site");
+        files::write_whole(&file, b"{", 0o600).unwrap();
         assert_eq!(settle(), 12);
 
         leases.note_site(None, &told(60));

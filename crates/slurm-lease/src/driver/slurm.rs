@@ -30,8 +30,9 @@ const TICK: Duration = Duration::from_millis(5);
 /// The least that a command is given that was waited to be asked for.
 const LEAST: Duration = Duration::from_millis(500);
 
-/// What the picture of the configuration's own cluster is called.
-const LOCAL: &str = "local";
+/// How the files of the configuration's own cluster begin, before what tells one configuration
+/// from another. No name of a cluster holds the last character.
+const LOCAL: &str = "local+";
 
 /// Slurm's commands, as one user runs them.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Slurm {
     programs: Programs,
     uid: Uid,
     queue_dir: Utf8PathBuf,
+    /// What tells the way to the controller that is used here from another.
+    way: String,
 }
 
 /// The queue at one moment.
@@ -68,6 +71,7 @@ impl Slurm {
     /// Slurm as the present user reaches it.
     pub fn new(programs: Programs, store: &Store) -> Self {
         Self {
+            way: programs.way(),
             programs,
             uid: Uid(rustix::process::getuid().as_raw()),
             queue_dir: store.queue_dir(),
@@ -158,9 +162,8 @@ impl Slurm {
         not_before: Timestamp,
         limit: Duration,
     ) -> Snapshot {
-        let name = cluster.map_or(LOCAL, ClusterName::as_str);
-        let file = self.queue_dir.join(format!("{name}.squeue"));
-        let lock = self.queue_dir.join(format!("{name}.lock"));
+        let file = self.file(cluster, "squeue");
+        let lock = self.file(cluster, "lock");
         let deadline = Deadline::after(limit);
         let patience = Deadline::after(limit / 2);
         let left = || deadline.left().max(LEAST);
@@ -188,14 +191,22 @@ impl Slurm {
         }
     }
 
+    /// A file about one cluster, shared by all processes that reach it in the same way.
+    pub(crate) fn file(&self, cluster: Option<&ClusterName>, kind: &str) -> Utf8PathBuf {
+        let name = match cluster {
+            Some(cluster) => cluster.to_string(),
+            None => format!("{LOCAL}{}", self.way),
+        };
+        self.queue_dir.join(format!("{name}.{kind}"))
+    }
+
     /// Every cluster that was ever asked from this state directory: the configuration's own first,
     /// then those by name, each of which has a lock here that is never removed.
     pub(crate) fn clusters(&self) -> Vec<Option<ClusterName>> {
         let entries = self.queue_dir.read_dir_utf8().into_iter().flatten();
         let names = entries.filter_map(|entry| {
             let name = entry.ok()?.into_path();
-            let name = name.file_name()?.strip_suffix(".lock")?.to_owned();
-            (name != LOCAL).then(|| name.parse().ok()).flatten()
+            name.file_name()?.strip_suffix(".lock")?.parse().ok()
         });
         std::iter::once(None).chain(names.map(Some)).collect()
     }

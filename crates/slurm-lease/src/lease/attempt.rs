@@ -124,6 +124,7 @@ impl Attempt {
             }
             Event::Opened(_)
             | Event::TailLost
+            | Event::Located { .. }
             | Event::SubmissionIntended { .. }
             | Event::Adopted { .. }
             | Event::ReleaseWished { .. } => Err(illegal(event.name(), "it is about the lease")),

@@ -87,6 +87,12 @@ fn events() -> Vec<(&'static str, Event)> {
     vec![
         ("", Event::Opened(opened())),
         ("", Event::TailLost),
+        (
+            "",
+            Event::Located {
+                cluster: "alpha".parse().unwrap(),
+            },
+        ),
         ("", Event::SubmissionIntended { nonce: nonce() }),
         (" accepted", answered(Submitted::Accepted(job()))),
         (
@@ -274,7 +280,8 @@ fn every_event_is_tried() {
         Event::CancelAnswered { .. } => 10,
         Event::EndpointPublished { .. } => 11,
         Event::HandedOut { .. } => 12,
+        Event::Located { .. } => 13,
     };
     let tried: BTreeSet<i32> = events().iter().map(|(_, event)| number(event)).collect();
-    assert_eq!(tried, (0..13).collect());
+    assert_eq!(tried, (0..14).collect());
 }

@@ -10,7 +10,7 @@ use crate::endpoint::{Endpoint, EndpointError, StopMarker};
 use crate::evidence::{
     Allocation, Evidence, Found, Look, NotVisible, Observation, Search, SearchEvidence,
 };
-use crate::id::Nonce;
+use crate::id::{ClusterName, Nonce};
 use crate::job_state::Meaning;
 use crate::parse::Unavailable;
 use crate::parse::sacct::Accounting;
@@ -52,6 +52,12 @@ impl Lease {
     /// Somebody wants a job. If there is none, this nonce will be that of its submission.
     pub fn handle_acquire(&mut self, nonce: Nonce) {
         self.wanted = Some(nonce);
+    }
+
+    /// The configuration leads to this cluster, and the lease was looked for there: its job was
+    /// found, or it has none.
+    pub fn handle_located(&mut self, now: Timestamp, cluster: ClusterName) {
+        self.learn(now, Event::Located { cluster });
     }
 
     /// Somebody wants the lease to end, or it can't be kept.

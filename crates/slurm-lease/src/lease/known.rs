@@ -6,7 +6,7 @@ use super::Lease;
 use super::attempt::{Stage, claim};
 use crate::endpoint::{Endpoint, StopMarker};
 use crate::evidence::{Claim, Evidence, JobEnding, Observation, Over, Sighting};
-use crate::id::{JobRef, Nonce};
+use crate::id::{ClusterName, JobRef, Nonce};
 use crate::job_state::JobState;
 use crate::parse::Unavailable;
 use crate::record::{Opened, ReleaseCause};
@@ -21,6 +21,12 @@ impl Lease {
     /// When it was asked for.
     pub fn opened_at(&self) -> Timestamp {
         self.state.opened_at
+    }
+
+    /// The cluster that the configuration led to when the lease was looked for, where no other
+    /// was asked for.
+    pub fn home(&self) -> Option<&ClusterName> {
+        self.state.home.as_ref()
     }
 
     /// The wish to end it, since when and why.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::attempt::{Attempt, Stage};
 use super::illegal::{IllegalEvent, illegal};
 use crate::evidence::{Evidence, NeverSubmitted, Over};
-use crate::id::Nonce;
+use crate::id::{ClusterName, Nonce};
 use crate::record::{Entry, Event, Opened, ReleaseCause};
 use jiff::Timestamp;
 
@@ -14,6 +14,8 @@ use jiff::Timestamp;
 pub(super) struct State {
     pub(super) opened: Opened,
     pub(super) opened_at: Timestamp,
+    /// The cluster that the configuration led to.
+    pub(super) home: Option<ClusterName>,
     pub(super) wish: Option<(Timestamp, ReleaseCause)>,
     pub(super) attempt: Option<Attempt>,
 }
@@ -23,6 +25,7 @@ impl State {
         Self {
             opened,
             opened_at,
+            home: None,
             wish: None,
             attempt: None,
         }
@@ -40,6 +43,7 @@ impl State {
             // A submission can only have been begun where nothing was left of the last. Of one
             // that is unanswered what was lost may have told just that.
             Event::TailLost => self.searched_for().is_some() || self.over(settle).is_some(),
+            Event::Located { .. } => self.home.is_none(),
             _ => true,
         }
     }
@@ -54,6 +58,10 @@ impl State {
                     self.attempt = Some(self.next_attempt(at, Nonce::from_bits(0)));
                 }
                 self.attempt_mut("tail_lost")?.claim.any_nonce = true;
+                Ok(())
+            }
+            Event::Located { cluster } => {
+                self.home.get_or_insert_with(|| cluster.clone());
                 Ok(())
             }
             Event::SubmissionIntended { .. } if self.wish.is_some() => {

@@ -132,6 +132,7 @@ fn early(nonce: Nonce, job: JobRef) -> BoxedStrategy<Event> {
     let adopted = (nonce.clone(), job.clone());
     prop_oneof![
         1 => Just(Event::TailLost),
+        1 => cluster_name().prop_map(|cluster| Event::Located { cluster }),
         3 => Just(Event::SubmissionIntended { nonce: intended }),
         4 => sbatch().prop_map(move |said| answered(nonce.clone(), job.clone(), said.expected)),
         2 => sighting().prop_map(move |sighting| {

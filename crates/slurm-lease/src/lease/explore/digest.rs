@@ -126,6 +126,7 @@ fn hash_state(state: &State, hasher: &mut impl Hasher) {
     let State {
         opened: _,
         opened_at: _,
+        home: _,
         wish,
         attempt,
     } = state;

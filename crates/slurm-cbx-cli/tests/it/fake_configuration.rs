@@ -1,0 +1,82 @@
+//! One state directory, and a configuration that leads now to one cluster and now to another.
+
+use std::fs;
+
+use fake_slurm::{Base, ClusterConfig, Program};
+use serde_json::json;
+
+use crate::client::text;
+use crate::fake_site::Site;
+use crate::truth::seconds;
+
+/// Two clusters of one user, who has one home directory.
+fn two_clusters() -> (Site, Site) {
+    let here = Site::modelled();
+    let there = Site::with_config(ClusterConfig {
+        name: "other".to_owned(),
+        ..ClusterConfig::default()
+    });
+    let there = there.with_state_dir(&here.state_dir());
+    (here, there)
+}
+
+#[test]
+fn nothing_that_another_cluster_says_is_about_a_lease() {
+    let (here, there) = two_clusters();
+    let identity = here.identity();
+    here.warmup_modelled(&identity);
+    here.forget_queue();
+
+    let told = "cluster, and this leads to other";
+    let row = there.listed(&identity).expect("a row");
+    assert!(text(&row["status"]).contains("another cluster"), "{row}");
+    for error in [
+        there.resolve(&identity).within(seconds(8)).error(),
+        there.release(&identity).within(seconds(25)).error(),
+        there.acquire(&identity, &json!({})).error(),
+    ] {
+        assert!(error.contains(told), "{error}");
+    }
+    let cleaned = there.cleanup().within(seconds(60)).done();
+    assert!(text(&cleaned["message"]).starts_with("removed 0"));
+    assert_eq!(here.base(1), Base::Running);
+    assert_eq!(here.records(), [identity.lease.as_str()]);
+    assert!(there.submissions().is_empty());
+    let cancels = there.cluster.calls_of(Program::Scancel).unwrap();
+    assert!(cancels.is_empty(), "{cancels:?}");
+
+    here.release(&identity).within(seconds(25)).done();
+    here.assert_nothing_left();
+}
+
+#[test]
+fn a_lost_record_may_be_of_the_other_cluster() {
+    let (here, there) = two_clusters();
+    let identity = here.identity();
+    here.warmup_modelled(&identity);
+    fs::remove_dir_all(here.lease_dir(&identity)).unwrap();
+    here.forget_queue();
+    let error = there.release(&identity).within(seconds(25)).error();
+    assert!(error.contains("it may be on cluster"), "{error}");
+    assert_eq!(here.base(1), Base::Running);
+    here.release(&identity).within(seconds(25)).done();
+    assert_eq!(here.base(1), Base::Cancelled);
+    here.assert_nothing_left();
+}
+
+#[test]
+fn each_cluster_is_asked_for_its_own_leases() {
+    let (here, there) = two_clusters();
+    let (mine, theirs) = (here.identity(), there.identity());
+    here.warmup_modelled(&mine);
+    there.warmup_modelled(&theirs);
+    // Within the second for which a picture of the queue is shared.
+    for (site, identity) in [(&here, &mine), (&there, &theirs)] {
+        let row = site.listed(identity).expect("a row");
+        assert!(text(&row["status"]).starts_with("RUNNING"), "{row}");
+    }
+    there.release(&theirs).done();
+    here.release(&mine).done();
+    here.assert_nothing_left();
+    there.assert_nothing_left();
+}
