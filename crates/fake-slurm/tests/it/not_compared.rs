@@ -28,7 +28,6 @@
     ("sbatch/refused.no-association", "users are not checked against the database"),
     ("sbatch/refused.partition-*", "who may use a partition, and its states but DOWN, are not played"),
     ("sbatch/refused.qos-*", "the limits of a QOS are not played"),
-    ("sbatch/refused.queue-full", "a full queue is refused at once, without 20 s of retries"),
     ("sbatch/site.refused", "a plugin that refuses is played by the fault `Refuse`"),
     ("sbatch/clusters.either", "the better of two clusters is the emptier one here"),
     ("squeue/clusters.both", "needs the jobs of the recording's earlier scenes"),

@@ -71,6 +71,9 @@ pub(super) const SUBMISSIONS: &[(&str, Setup)] = &[
     ("sbatch/refused.submit-limit", |stage| {
         stage.cluster().config.max_submit_jobs = Some(0);
     }),
+    ("sbatch/refused.queue-full", |stage| {
+        stage.cluster().config.limit_queue(0);
+    }),
     ("sbatch/refused.gpus", |_| {}),
     ("sbatch/refused.gres", |_| {}),
     ("sbatch/refused.licenses", |_| {}),
