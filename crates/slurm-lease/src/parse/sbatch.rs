@@ -31,7 +31,7 @@ pub struct Refusal {
 /// `sbatch: error: Batch job submission failed: <one of these>`. From the table in Slurm's
 /// `src/common/slurm_errno.c`, 20.11 to 26.05, where the wording changed both are here.
 /// Temporary conditions count: sbatch has retried them by then, and no job came of it.
-pub const REFUSALS: [&str; 51] = [
+pub const REFUSALS: [&str; 52] = [
     "Invalid partition name specified",
     "Invalid account or account/partition combination specified",
     "Invalid qos specification",
@@ -72,6 +72,9 @@ pub const REFUSALS: [&str; 51] = [
     "Job violates accounting policy (job submit limit, the user's size and/or time limits)",
     "User's group not permitted to use this partition",
     "Access/permission denied",
+    // From 26.05 on. Up to 24.11 a full queue is "Resource temporarily unavailable", which is the
+    // operating system's word for many things, so it proves nothing.
+    "MaxJobCount limit reached",
     "Job dependency problem",
     "Unsupported dependency specification",
     "Invalid dependency specification",
@@ -228,6 +231,7 @@ mod tests {
             "Socket timed out on send/recv operation",
             "Protocol authentication error",
             "Zero Bytes were transmitted or received",
+            "Resource temporarily unavailable",
             "words of a later Slurm",
         ] {
             let stderr = format!("sbatch: error: Batch job submission failed: {verdict}\n");
