@@ -40,7 +40,7 @@ enum AdminError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("not a fault")]
-    Fault(#[from] serde_json::Error),
+    Fault(#[source] serde_json::Error),
     #[error("output")]
     Output(#[from] io::Error),
 }
@@ -49,6 +49,10 @@ pub(crate) fn run() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     match dispatch(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
+        // As with `fake-slurm log DIR | head`: the reader has what it wants.
+        Err(AdminError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             let mut text = format!("fake-slurm: {error}");
             let mut source = std::error::Error::source(&error);
@@ -97,7 +101,7 @@ fn dispatch(arguments: &[OsString]) -> Result<(), AdminError> {
         ["new", directory, options @ ..] => new(directory, options),
         ["fault", directory, "clear"] => Ok(FakeCluster::open(directory)?.clear_faults()?),
         ["fault", directory, fault] => {
-            let fault: Fault = serde_json::from_str(fault)?;
+            let fault: Fault = serde_json::from_str(fault).map_err(AdminError::Fault)?;
             Ok(FakeCluster::open(directory)?.inject(fault)?)
         }
         ["controller", directory, state] => {
@@ -178,7 +182,7 @@ fn accounting(text: &str) -> Result<Accounting, AdminError> {
 fn print_lines<T: serde::Serialize>(items: impl Iterator<Item = T>) -> Result<(), AdminError> {
     let mut output = io::stdout().lock();
     for item in items {
-        serde_json::to_writer(&mut output, &item)?;
+        serde_json::to_writer(&mut output, &item).map_err(io::Error::from)?;
         output.write_all(b"\n")?;
     }
     Ok(())

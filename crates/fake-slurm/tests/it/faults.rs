@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use fake_slurm::{
     Accounting, Action, ClusterConfig, Controller, Exit, Fault, Generation, Program, SubmitPlugin,
+    Which,
 };
 
 use crate::{Bench, Said, wait_until};
@@ -232,6 +233,52 @@ fn killed_garbled_cut_and_heralded() {
         (Some(0), "Hello\n1|RUNNING\n".to_owned())
     );
     assert_eq!(run(Action::DoNothing), (Some(0), String::new()));
+    assert_eq!(run(Action::KillAfter(9)), (None, String::new()));
+}
+
+#[test]
+fn a_client_that_is_killed_after_its_request_leaves_a_job() {
+    let bench = Bench::new();
+    let killed = Action::KillAfter(9);
+    bench.cluster.inject_next(Program::Sbatch, killed).unwrap();
+    assert_eq!(bench.run("sbatch", &["--wrap=true"]).status, None);
+    assert_eq!(bench.cluster.jobs().unwrap().len(), 1);
+}
+
+#[test]
+fn a_warning_comes_before_what_is_said() {
+    let bench = Bench::new();
+    let warning = Action::Warn("sbatch: soon full".to_owned());
+    bench.cluster.inject_next(Program::Sbatch, warning).unwrap();
+    let said = bench.run("sbatch", &["--wrap=true", "-p", "nosuch"]);
+    assert_eq!(said.status, Some(1));
+    assert!(
+        said.stderr
+            .starts_with("sbatch: soon full\nsbatch: error: "),
+        "{}",
+        said.stderr
+    );
+}
+
+#[test]
+fn a_fault_befalls_the_calls_that_were_meant() {
+    let struck = |which: Which| {
+        let bench = Bench::new();
+        let refuse = Action::Refuse {
+            text: "no".to_owned(),
+            status: 7,
+        };
+        let fault = Fault::on(Program::Squeue, refuse);
+        bench.cluster.inject(Fault { which, ..fault }).unwrap();
+        // What it does not match is not counted.
+        bench.run("sinfo", &["-h"]);
+        let calls = [1, 2, 3, 4];
+        calls.map(|_| bench.run("squeue", &["-h"]).status == Some(7))
+    };
+    assert_eq!(struck(Which::Nth(2)), [false, true, false, false]);
+    assert_eq!(struck(Which::From(2)), [false, true, true, true]);
+    assert_eq!(struck(Which::First(2)), [true, true, false, false]);
+    assert_eq!(struck(Which::Every), [true; 4]);
 }
 
 #[test]

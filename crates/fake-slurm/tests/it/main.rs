@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod by_hand;
 mod conformance;
 mod docs;
 mod environment;
