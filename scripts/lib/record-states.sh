@@ -81,7 +81,10 @@ ended_states() {
         record scontrol/requeue-completed scontrol requeue "$again"
         observe requeued.completed "$again"
     fi
+    note='--no-requeue; the script ended with 3'
+    record sacct/failed.json sacct --json -X -j "$failed"
     note=''
+    record sacct/unknown.json sacct --json -X -j 99999
 }
 
 running_states() {

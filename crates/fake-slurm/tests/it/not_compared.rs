@@ -1,5 +1,6 @@
 &[
     ("squeue/*.json", "`--json` is not played"),
+    ("sacct/*.json", "`--json` is not played"),
     ("squeue/array*", "arrays are not played"),
     ("squeue/pending.array*", "arrays are not played"),
     ("squeue/unknown.array*", "arrays are not played"),
