@@ -67,7 +67,7 @@ pub use log::LoggedCall;
 pub use model::{
     Accounting, Base, Clock, Cluster, ClusterConfig, Condition, Controller, Entry, Execution, Exit,
     Flag, Flags, Hold, Job, Late, Node, Partition, Record, Refusal, Request, Requeued,
-    SubmitPlugin, World,
+    SubmitPlugin, Variables, World,
 };
 pub use moment::Moment;
 pub use store::StoreError;

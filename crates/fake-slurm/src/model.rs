@@ -12,6 +12,7 @@ mod refusal;
 mod schedule;
 mod state;
 mod submit;
+mod variables;
 
 pub use accounting::{Entry, Record};
 pub use cluster::{Clock, Cluster, Late, World};
@@ -21,3 +22,4 @@ pub use job::{Exit, Hold, Job, Request};
 pub use operate::Requeued;
 pub use refusal::Refusal;
 pub use state::{Base, Flag, Flags};
+pub use variables::Variables;

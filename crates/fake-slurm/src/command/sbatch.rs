@@ -5,7 +5,7 @@ use super::sbatch_options::{KNOWN, VARIABLES, absolute, request};
 use super::{Answer, Answering, munge_lines};
 use crate::call::{Effect, Reply};
 use crate::generation::Generation;
-use crate::model::{Cluster, Controller, Execution, Late, Refusal, Request};
+use crate::model::{Cluster, Controller, Execution, Late, Refusal, Request, Variables};
 use crate::options::{Parsed, parse};
 use crate::render::fields::cpu_count;
 use crate::render::hostlist::hostlist;
@@ -154,7 +154,8 @@ fn describe(answering: &Answering<'_>, parsed: &Parsed, request: &mut Request) {
         request.command = absolute(&answering.call.directory, path);
         request.arguments = parsed.operands[1..].to_vec();
     }
-    request.environment = environment(answering, parsed.value("export"));
+    let environment = environment(answering, parsed.value("export"));
+    request.environment = Variables::from_iter(environment);
 }
 
 /// `--export`: everything, or the variables named. Only with ALL, which is the default, do the

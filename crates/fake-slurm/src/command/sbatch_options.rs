@@ -2,7 +2,7 @@
 
 use super::Answering;
 use crate::call::Reply;
-use crate::model::Request;
+use crate::model::{Request, Variables};
 use crate::options::{Known, Parsed, Takes};
 use crate::render::time::{parse_limit, parse_when};
 
@@ -166,7 +166,7 @@ pub(super) fn request(answering: &Answering<'_>, parsed: &Parsed) -> Result<Requ
         workdir: directory,
         name: text("job-name").unwrap_or_default(),
         command: String::new(),
-        environment: Vec::new(),
+        environment: Variables::default(),
         arguments: Vec::new(),
     })
 }

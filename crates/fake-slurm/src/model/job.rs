@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::state::{Base, Flag, Flags, shown};
+use super::variables::Variables;
 use crate::generation::Generation;
 use crate::moment::Moment;
 
@@ -55,8 +56,8 @@ pub struct Request {
     pub stderr: Option<String>,
     /// `--open-mode=append`.
     pub append: bool,
-    /// What the script gets as its environment, `NAME=value` each, without what slurmd adds.
-    pub environment: Vec<String>,
+    /// What the script gets as its environment, without what slurmd adds.
+    pub environment: Variables,
     pub arguments: Vec<String>,
 }
 

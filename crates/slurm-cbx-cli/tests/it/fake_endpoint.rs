@@ -104,11 +104,10 @@ fn an_endpoint_that_is_not_of_this_run_is_not_handed_out() {
             Wrong::Job => job.id += 1,
             Wrong::Run => job.restarts += 1,
             Wrong::Nonce => {
-                for variable in &mut job.request.environment {
-                    if variable.starts_with("CBX_NONCE=") {
-                        *variable = "CBX_NONCE=00000000deadbeef".to_owned();
-                    }
-                }
+                let given = &job.request.environment;
+                assert!(given.value("CBX_NONCE").is_some());
+                let another = given.iter().chain(["CBX_NONCE=00000000deadbeef"]);
+                job.request.environment = another.collect();
             }
             Wrong::Torn | Wrong::Link => {}
         }

@@ -58,8 +58,7 @@ mv "$lease/endpoint.new" "$lease/endpoint.json"
 
 /// What a runner publishes in this run of a job.
 pub(crate) fn endpoint(job: &Job) -> String {
-    let mut variables = job.request.environment.iter();
-    let nonce = variables.find_map(|variable| variable.strip_prefix("CBX_NONCE="));
+    let nonce = job.request.environment.value("CBX_NONCE");
     let endpoint = json!({
         "host": "127.0.0.1", "port": greeter(), "user": "nobody",
         "jobId": job.id, "restartCount": job.restarts, "nonce": nonce.unwrap(),
