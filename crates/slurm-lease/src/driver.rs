@@ -33,6 +33,7 @@ mod site;
 mod slurm;
 mod status;
 mod store;
+mod strays;
 mod touch;
 mod watch;
 
@@ -51,6 +52,7 @@ pub use release::{ReleaseError, Released};
 pub use slurm::Slurm;
 pub use status::{Ended, StatusError, View};
 pub use store::{Held, LeaseDir, Loaded, RemoveError, Store, StoreError, Tombstone};
+pub use strays::Searched;
 pub use touch::Lifetime;
 pub use watch::{Interruption, Watch};
 

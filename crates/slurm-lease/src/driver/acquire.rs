@@ -16,6 +16,7 @@ use crate::driver::order::{BUNDLED, Order, Runner};
 use crate::driver::release::{ReleaseError, Released, Unproven};
 use crate::driver::status::{Ended, GREETING_LIMIT, View, endpoint_fault};
 use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
+use crate::driver::strays::Strays;
 use crate::driver::watch::{Files, Watch};
 use crate::endpoint::Endpoint;
 use crate::id::{JobRef, LeaseId, Nonce};
@@ -307,7 +308,8 @@ impl Acquiring<'_> {
                     if self.drive.held.lease.job().is_some()
                         && !std::mem::replace(&mut searched, true) =>
                 {
-                    self.drive.search_for_strays();
+                    // What is found is attached to; what is not known keeps the record.
+                    let _strays = self.drive.search_for_strays();
                     continue;
                 }
                 Driven::Over(_) => return Err(Halt::Over),
@@ -433,15 +435,32 @@ impl Acquiring<'_> {
     }
 
     /// Removes the record of a lease that has no job, unless another process has found a use for
-    /// it. Where that fails, the next cleanup does it.
+    /// it. Where that fails, or whether there is a job is not known, the next cleanup does it.
     fn discard(self) {
-        let leases = self.leases;
-        let mut held = self.drive.held;
-        self.presence.end();
-        if held.refresh().is_ok()
-            && let Some(proof) = held.lease.over()
-        {
-            drop(leases.store.remove(held, proof, now()));
+        let Self {
+            leases,
+            mut drive,
+            presence,
+            ..
+        } = self;
+        if drive.held.is_unused() {
+            presence.end();
+            // Another process may have attached to it.
+            drop(leases.store.undo(&drive.held));
+            return;
+        }
+        if drive.held.refresh().is_err() || drive.held.lease.over().is_none() {
+            presence.end();
+            return;
+        }
+        let strays = drive.search_for_strays();
+        if matches!(strays, Strays::Found) {
+            // The keeper ends what is found here.
+            return;
+        }
+        presence.end();
+        if let (Strays::None(searched), Some(proof)) = (strays, drive.held.lease.over()) {
+            drop(leases.store.remove(drive.held, proof, searched, now()));
         }
     }
 

@@ -178,6 +178,19 @@ impl<'a> Drive<'a> {
     }
 
     fn search(&mut self) {
+        let (found, submitter) = self.ask_for_all();
+        let lease = &mut self.held.lease;
+        match &found {
+            // The first submission goes where it was searched for.
+            Search::Clean if lease.is_vacant() => self.leases.locate(lease),
+            Search::Found(found) if found.job.cluster.is_none() => self.leases.locate(lease),
+            _ => {}
+        }
+        lease.handle_search(now(), found, submitter);
+    }
+
+    /// Asks for all jobs of the user, wherever one of the lease can be.
+    pub(super) fn ask_for_all(&self) -> (Search, Submitter) {
         let submitter = self.submitter();
         let lease = &self.held.lease;
         let claim = lease.claim();
@@ -191,22 +204,7 @@ impl<'a> Drive<'a> {
                 self.leases.slurm.search(&claim, &[own], || self.limit())
             }
         };
-        let lease = &mut self.held.lease;
-        match &found {
-            // The first submission goes where it was searched for.
-            Search::Clean if lease.is_vacant() => self.leases.locate(lease),
-            Search::Found(found) if found.job.cluster.is_none() => self.leases.locate(lease),
-            _ => {}
-        }
-        lease.handle_search(now(), found, submitter);
-    }
-
-    /// Looks for a live job under the tag of a lease that counts as over: a record that lost its
-    /// end may not know of it.
-    pub(super) fn search_for_strays(&mut self) {
-        if self.held.lease.over().is_some() {
-            self.search();
-        }
+        (found, submitter)
     }
 
     /// Whether the sbatch of the last submission may still run.

@@ -10,7 +10,8 @@ use crate::driver::Leases;
 use crate::driver::clock::{Deadline, now};
 use crate::driver::drive::{Drive, Driven};
 use crate::driver::status::StatusError;
-use crate::driver::store::{Held, StoreError, Tombstone};
+use crate::driver::store::{Held, RemoveError, StoreError, Tombstone};
+use crate::driver::strays::Strays;
 use crate::driver::watch::{Files, Watch};
 use crate::evidence::Search;
 use crate::id::{JobRef, LeaseId};
@@ -23,6 +24,8 @@ const RELEASE_LIMIT: Duration = Duration::from_secs(22);
 /// How long a job that is ending is waited for. Most end within a second of scancel; an epilog
 /// of a minute is no reason to make anybody wait.
 const ENDING_PATIENCE: Duration = Duration::from_millis(2500);
+/// How soon the queue is asked again that did not say whether a job of the lease is left.
+const SEARCH_AGAIN: Duration = Duration::from_millis(500);
 
 /// A release that came to a good end.
 #[derive(Debug)]
@@ -137,25 +140,20 @@ impl Leases {
         let watch = Watch::nothing();
         let began = now();
         let mut ending: Option<Deadline> = None;
-        let mut searched = false;
         // The runner reads the wish too, so that a release works where the controller does not.
         // Where it can't be written there is still scancel.
         drop(drive.held.dir().write("release", b""));
         loop {
             drive.read_runner_files();
             let pause = match drive.step(None) {
-                Driven::Over(_) if !std::mem::replace(&mut searched, true) => {
-                    drive.search_for_strays();
-                    Duration::ZERO
-                }
-                Driven::Over(proof) => match self.store.remove(drive.held, proof, now()) {
-                    Ok(tombstone) => return Ok(Released::Over(tombstone)),
-                    Err(refused) => {
-                        let (outdated, why) = (refused.is_outdated(), refused.to_string());
-                        drive.held = refused.into_held();
-                        // What another process has learnt of the end of the job counts as well.
-                        if !outdated || !drive.held.refresh().is_ok_and(|news| news) {
-                            return Err(unproven(&drive.held, why, not_recorded.is_none()));
+                Driven::Over(proof) => match drive.search_for_strays() {
+                    Strays::Found => Duration::ZERO,
+                    Strays::Unknown => SEARCH_AGAIN,
+                    Strays::None(searched) => {
+                        let removed = self.store.remove(drive.held, proof, searched, now());
+                        match removed {
+                            Ok(tombstone) => return Ok(Released::Over(tombstone)),
+                            Err(refused) => drive.held = self.reread(refused, &not_recorded)?,
                         }
                         Duration::ZERO
                     }
@@ -188,6 +186,21 @@ impl Leases {
         }
     }
 
+    /// The lease whose record was not removed, with what another process has learnt of its end.
+    fn reread(
+        &self,
+        refused: RemoveError,
+        not_recorded: &Option<StoreError>,
+    ) -> Result<Held, ReleaseError> {
+        let (outdated, why) = (refused.is_outdated(), refused.to_string());
+        let mut held = refused.into_held();
+        if outdated && held.refresh().is_ok_and(|news| news) {
+            Ok(held)
+        } else {
+            Err(unproven(&held, why, not_recorded.is_none()))
+        }
+    }
+
     /// Whether another process has proven the lease over since then and removed its record. That
     /// the record is gone says nothing: anybody may have removed it.
     fn was_ended_since(&self, held: &Held, began: Timestamp) -> bool {
@@ -199,7 +212,12 @@ impl Leases {
 fn unproven(held: &Held, why: String, recorded: bool) -> ReleaseError {
     ReleaseError::Unproven(Unproven {
         lease: held.lease.opened().lease.clone(),
-        job: held.lease.job().cloned(),
+        // One that is over is not what stands in the way.
+        job: held
+            .lease
+            .job()
+            .filter(|_| !held.lease.is_vacant())
+            .cloned(),
         why,
         recorded,
     })
@@ -207,8 +225,12 @@ fn unproven(held: &Held, why: String, recorded: bool) -> ReleaseError {
 
 fn why_unproven(held: &Held, not_recorded: Option<&StoreError>) -> String {
     let lease = &held.lease;
-    if let Some((_, why)) = lease.unknown() {
-        return why.to_string();
+    match lease.unknown() {
+        Some((_, why)) if lease.is_vacant() => {
+            return format!("whether another job of it is left cannot be told: {why}");
+        }
+        Some((_, why)) => return why.to_string(),
+        None => {}
     }
     if let Some(error) = not_recorded {
         return error.to_string();

@@ -166,9 +166,15 @@ impl Lease {
             job: found.job,
             sighting: found.sighting,
         };
+        let before = self.allocation();
         if self.learn(now, event) {
             self.identified = Some((now, found.identified));
             self.seen_at = Some(now);
+            if self.allocation() != before {
+                // What was done was done to another job.
+                self.cancelled_at = None;
+                self.requeue_forbidden = false;
+            }
         }
     }
 

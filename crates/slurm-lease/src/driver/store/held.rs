@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{LOCK_LIMIT, LeaseDir, Loaded, StoreError};
 use crate::driver::files::{self, Lock};
+use crate::evidence::{NeverBecause, Over};
 use crate::lease::{Lease, Policy};
 use crate::record::{Journal, JournalError, Opened, Tip};
 
@@ -19,6 +20,8 @@ pub struct Held {
     tip: Tip,
     /// Whether what is on disk is unreadable and is to be put aside.
     lost: bool,
+    /// Whether the record was made by this value, in the place of none.
+    made: bool,
 }
 
 impl Held {
@@ -43,6 +46,7 @@ impl Held {
             dir,
             tip,
             lost: false,
+            made: false,
         }
     }
 
@@ -67,6 +71,15 @@ impl Held {
             Err(_) => self.lease.handle_not_recorded(),
         }
         committed
+    }
+
+    /// Whether the record was made here and nothing was submitted under it, as far as is known here.
+    pub(crate) fn is_unused(&self) -> bool {
+        let never = match self.lease.over() {
+            Some(Over::NeverSubmitted(never)) => never.how() == NeverBecause::NotBegun,
+            Some(Over::JobGone(_)) | None => false,
+        };
+        self.made && never
     }
 
     /// Whether the record that this lease was read from is gone.
@@ -97,6 +110,14 @@ impl Held {
         Journal::parse(bytes).is_ok_and(|journal| journal.tip == self.tip && !journal.torn)
     }
 
+    /// Refuses a record that another process has written to since it was read.
+    pub(super) fn check_current(&self) -> Result<(), StoreError> {
+        match self.dir.read("journal.jsonl")? {
+            Some(bytes) if !self.knows(&bytes) => Err(StoreError::Outdated(self.dir.lease.clone())),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Whether nothing of it is on disk.
     fn is_new(&self) -> bool {
         self.tip.length() == 0
@@ -107,10 +128,12 @@ impl Held {
         if self.is_new() {
             self.dir.create()?;
         }
-        if std::mem::take(&mut self.lost) && self.is_lost_still() {
+        let lost = std::mem::take(&mut self.lost);
+        if lost && self.is_lost_still() {
             self.put_aside()?;
         }
         let journal = self.journal()?;
+        self.made |= self.is_new() && !lost && journal.entries.is_empty();
         self.catch_up(&journal)?;
         let (mut lines, mut tip) = (Vec::new(), self.tip);
         for entry in self.lease.unrecorded() {

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::{Held, LOCK_LIMIT, Store, StoreError};
 use crate::driver::files::{self, Lock};
+use crate::driver::strays::Searched;
 use crate::evidence::Over;
 use crate::id::LeaseId;
 
@@ -89,15 +90,17 @@ impl Store {
         self.sweep_blank()
     }
 
-    /// Removes the record of a lease, for a proof that nothing of it is left with the scheduler.
+    /// Removes the record of a lease, for a proof that nothing of what it tells is left with the
+    /// scheduler, and a search that found nothing which it does not tell.
     ///
     /// # Errors
-    /// When the proof is another lease's, when the journal holds more than this lease knows of,
+    /// When proof or search are another lease's, when the journal holds more than this lease knows of,
     /// or when the directory can't be moved away. The lease is handed back.
     pub fn remove(
         &self,
         held: Held,
         proof: Over,
+        searched: Searched,
         now: Timestamp,
     ) -> Result<Tombstone, RemoveError> {
         let opened = held.lease.opened();
@@ -110,7 +113,7 @@ impl Store {
             job: held.lease.job().map(ToString::to_string),
             proof: proof.describe(),
         };
-        match self.remove_dir(&held, &proof, &tombstone) {
+        match self.remove_dir(&held, &proof, &searched, &tombstone) {
             Ok(()) => Ok(tombstone),
             Err(why) => Err(RemoveError {
                 held: Box::new(held),
@@ -119,23 +122,34 @@ impl Store {
         }
     }
 
+    /// Takes back a record that was made here and that nothing was submitted under. What is left is
+    /// what was there before, so this is no end of the lease, and asks for no proof.
+    ///
+    /// # Errors
+    /// When anything was submitted, another process has written to the record, or the directory
+    /// can't be moved away.
+    pub(crate) fn undo(&self, held: &Held) -> Result<(), StoreError> {
+        if !held.is_unused() {
+            return Err(io::Error::other("the record is in use").into());
+        }
+        let _lock = Lock::take(&held.dir().lock, LOCK_LIMIT)?;
+        held.check_current()?;
+        self.put_away(held)
+    }
+
     fn remove_dir(
         &self,
         held: &Held,
         proof: &Over,
+        searched: &Searched,
         tombstone: &Tombstone,
     ) -> Result<(), StoreError> {
         let dir = held.dir();
-        if *proof.lease() != dir.lease {
+        if *proof.lease() != dir.lease || *searched.lease() != dir.lease {
             return Err(io::Error::other("the proof is another lease's").into());
         }
         let _lock = Lock::take(&dir.lock, LOCK_LIMIT)?;
-        match dir.read("journal.jsonl")? {
-            Some(bytes) if !held.knows(&bytes) => {
-                return Err(StoreError::Outdated(dir.lease.clone()));
-            }
-            Some(_) | None => {}
-        }
+        held.check_current()?;
         let line = serde_json::to_vec(tombstone).map_err(io::Error::from)?;
         // Without it a release that is repeated is answered less fully; that is worth less than
         // an end to the lease on a full disk.
@@ -144,6 +158,12 @@ impl Store {
             &line,
             0o600,
         ));
+        self.put_away(held)
+    }
+
+    /// Removes the directory of a lease, whose lock is held.
+    fn put_away(&self, held: &Held) -> Result<(), StoreError> {
+        let dir = held.dir();
         let aside = self
             .root
             .join("jobs")
