@@ -5,7 +5,8 @@ use std::io;
 
 use jiff::{SignedDuration, Timestamp};
 use slurm_lease::driver::{
-    Known, Leases, Lifetime, Order, ReleaseError, Released, Runner, StatusError, View, Watch,
+    Called, Known, Leases, Lifetime, Order, ReleaseError, Released, Runner, StatusError, View,
+    Watch,
 };
 use slurm_lease::{Endpoint, JobName, LeaseId, is_user_name};
 
@@ -159,13 +160,22 @@ fn order(
 
 fn resolve(arguments: &Arguments, request: &Request) -> Answered {
     let leases = arguments.leases()?;
-    let known = select(&leases, request)?;
+    let known = match select(&leases, request) {
+        Err(unknown @ SelectError::Unknown(_)) if !request.release_only => {
+            let Some(lease) = given_id(request) else {
+                return Err(unknown.into());
+            };
+            return not_recorded(&leases, &lease, &unknown.to_string());
+        }
+        other => other?,
+    };
     if request.release_only {
         return Ok(Answer::lease(named(&known)));
     }
     if known.released {
         let lease = &known.lease;
-        return Err(format!("lease {lease} was released; `crabbox warmup` makes a new one").into());
+        let released = format!("lease {lease} was released; `crabbox warmup` makes a new one");
+        return not_recorded(&leases, lease, &released);
     }
     let view = leases.status(&known.lease)?;
     match view.ready.clone() {
@@ -176,6 +186,15 @@ fn resolve(arguments: &Arguments, request: &Request) -> Answered {
             Ok(Answer::lease(lease))
         }
         None => Err(words::not_ready(&view, Timestamp::now()).into()),
+    }
+}
+
+/// What a lease is like that has no record: a job of it may be left all the same.
+fn not_recorded(leases: &Leases, lease: &LeaseId, otherwise: &str) -> Answered {
+    match leases.status(lease) {
+        Ok(view) => Err(words::not_ready(&view, Timestamp::now()).into()),
+        Err(StatusError::NoSuchLease(_)) => Err(otherwise.into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -198,15 +217,12 @@ fn release(arguments: &Arguments, request: &Request) -> Answered {
         Err(SelectError::Unknown(_)) => return release_unknown(&leases, request),
         Err(error) => return Err(kept(&error).into()),
     };
-    if known.released {
-        return Ok(Answer::released(
-            named(&known),
-            format!("lease {} was released already", known.lease),
-        ));
-    }
-    let released = match leases.release(&known.lease) {
+    let was_released = known.released;
+    let released = match leases.release_called(&known.lease, &called(Some(&known), request)) {
         Err(ReleaseError::NoSuchLease(_)) => None,
-        Err(ReleaseError::Store(error)) => return Err(kept(&error).into()),
+        Err(error @ (ReleaseError::Store(_) | ReleaseError::Unidentified { .. })) => {
+            return Err(kept(&error).into());
+        }
         other => Some(other?),
     };
     let message = match &released {
@@ -214,6 +230,7 @@ fn release(arguments: &Arguments, request: &Request) -> Answered {
         Some(Released::Ending(job)) => format!(
             "released: job {job} is ending and cannot come back; it is listed until its last processes are gone"
         ),
+        None if was_released => format!("lease {} was released already", known.lease),
         None => "released by another process".to_owned(),
     };
     let known = Known {
@@ -226,25 +243,52 @@ fn release(arguments: &Arguments, request: &Request) -> Answered {
 /// A lease of which nothing is recorded: released long ago, never submitted, or the whole record
 /// is lost and only its job is left.
 fn release_unknown(leases: &Leases, request: &Request) -> Answered {
+    let Some(lease) = given_id(request) else {
+        return Ok(Answer::message(
+            "nothing is known of such a lease, so there is nothing to release",
+        ));
+    };
+    match leases.release_called(&lease, &called(None, request)) {
+        Ok(_) => Ok(Answer::message(format!(
+            "released: lease {lease} had a job but no record"
+        ))),
+        Err(ReleaseError::NoSuchLease(_)) => Ok(Answer::message(format!(
+            "nothing is known of lease {lease}, and no job in the queue has its comment"
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The lease id of the request, wherever it stands.
+fn given_id(request: &Request) -> Option<LeaseId> {
     let given = [
         &request.lease.lease_id,
         &request.desired.lease_id,
         &request.expected.lease_id,
         &request.id,
     ];
-    let ids = given.into_iter().filter(|id| !id.is_empty());
-    let Some(lease) = ids.filter_map(|id| id.parse::<LeaseId>().ok()).next() else {
-        return Ok(Answer::message(
-            "nothing is known of such a lease, so there is nothing to release",
-        ));
-    };
-    match leases.release_unrecorded(&lease)? {
-        Some(_) => Ok(Answer::message(format!(
-            "released: lease {lease} had a job but no record"
-        ))),
-        None => Ok(Answer::message(format!(
-            "nothing is known of lease {lease}, and Slurm shows no job of it"
-        ))),
+    given.into_iter().find_map(|id| id.parse().ok())
+}
+
+/// What the client knows of a lease that is to end, and what is remembered of it here.
+fn called(known: Option<&Known>, request: &Request) -> Called {
+    let (lease, desired, expected) = (&request.lease, &request.desired, &request.expected);
+    let filled = |text: &&String| !text.is_empty();
+    let slug = [&lease.slug, &desired.slug, &expected.slug];
+    let slug = slug.into_iter().find(filled).cloned();
+    let name = [&lease.name, &desired.name];
+    let name = name.into_iter().find(filled).cloned();
+    // Of a lost record there is only what the client said.
+    let known = known.filter(|known| !known.lost);
+    let job = [&lease.cloud_id, &expected.cloud_id]
+        .into_iter()
+        .find_map(|id| id.strip_prefix("slurm/job/")?.parse().ok());
+    Called {
+        slug: slug.or_else(|| known.map(|known| known.slug.clone())),
+        name: name
+            .or_else(|| known.map(|known| known.name.clone()))
+            .and_then(|name| name.parse().ok()),
+        job,
     }
 }
 

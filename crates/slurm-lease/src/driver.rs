@@ -28,6 +28,7 @@ mod order;
     reason = "the one place that starts processes"
 )]
 mod process;
+mod recover;
 mod release;
 mod site;
 mod slurm;
@@ -48,6 +49,7 @@ pub use keeper::KeeperCommand;
 pub use list::{Cleaned, Known, ListError};
 pub use order::{Order, Runner};
 pub use process::Programs;
+pub use recover::Called;
 pub use release::{ReleaseError, Released};
 pub use slurm::Slurm;
 pub use status::{Ended, StatusError, View};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use fake_slurm::Controller;
+use fake_slurm::{Controller, SubmitPlugin};
 use serde_json::{Value, json};
 
 use crate::client::{Identity, Reply, text, warmup};
@@ -82,5 +82,173 @@ fn every_job_of_a_submission_is_ended() {
         text(&released["message"]).starts_with("released: job"),
         "{released}"
     );
+    site.assert_nothing_left();
+}
+
+#[test]
+fn what_is_remembered_of_a_lease_hides_no_job_of_the_next() {
+    let remembered = |site: &Site, identity: &Identity| {
+        let released = site.state_dir().join("released");
+        released.join(format!("{}.json", identity.lease))
+    };
+    each(&[false, true], |&put_back| {
+        let site = Site::queueing();
+        let identity = with_queued_job(&site);
+        site.release(&identity).done();
+        let tombstone = fs::read(remembered(&site, &identity)).unwrap();
+        queue(&site, &identity);
+        assert!(!remembered(&site, &identity).exists(), "it is not over");
+        if put_back {
+            fs::write(remembered(&site, &identity), &tombstone).unwrap();
+        }
+        fs::remove_dir_all(site.lease_dir(&identity)).unwrap();
+        let error = site.resolve(&identity).within(seconds(8)).error();
+        assert!(error.contains("its record here is lost"), "{error}");
+        let cleaned = site.cleanup().done();
+        let kept = format!(
+            "kept {}: its record here is lost, but its job",
+            identity.lease
+        );
+        assert!(text(&cleaned["message"]).contains(&kept), "{cleaned}");
+        assert_eq!(site.live(&identity).len(), 1, "nobody asked for its end");
+        site.cluster.controller(Controller::Down).unwrap();
+        site.release(&identity).within(seconds(25)).error();
+        site.resolve(&identity).within(seconds(8)).error();
+        site.cluster.controller(Controller::Up).unwrap();
+        site.release(&identity).within(seconds(25)).done();
+        site.assert_nothing_left();
+        let again = site.release(&identity).within(seconds(8)).done();
+        assert!(
+            text(&again["message"]).contains("was released already"),
+            "{again}"
+        );
+        let error = site.resolve(&identity).error();
+        assert!(error.contains("was released"), "{error}");
+    });
+}
+
+/// How a record can be lost.
+const LOSSES: [fn(&Site, &Identity); 2] = [
+    |site, identity| {
+        let path = site.lease_file(identity, "journal.jsonl");
+        let length = fs::metadata(&path).unwrap().len();
+        fs::write(&path, vec![0; usize::try_from(length).unwrap()]).unwrap();
+    },
+    |site, identity| fs::remove_dir_all(site.lease_dir(identity)).unwrap(),
+];
+
+/// A release as the client asks for it that was told this much.
+fn release_as(identity: &Identity, told: &[&str], job: u32) -> Value {
+    let mut lease = json!({"leaseId": identity.lease});
+    for &field in told {
+        lease[field] = match field {
+            "slug" => json!(identity.slug),
+            "name" => json!(identity.name),
+            _ => json!(format!("slurm/job/{job}")),
+        };
+    }
+    json!({"protocolVersion": 1, "operation": "release", "lease": lease, "force": true})
+}
+
+#[test]
+fn a_lost_lease_whose_comment_is_gone_too_is_found_by_its_name_and_number() {
+    each(&LOSSES, |lose| {
+        let site = Site::queueing();
+        let comment = Some(String::new());
+        let plugin = SubmitPlugin {
+            comment,
+            ..SubmitPlugin::default()
+        };
+        site.cluster.plugin(plugin).unwrap();
+        let identity = with_queued_job(&site);
+        let job = site.live(&identity)[0].id;
+        // Somebody's own, which is of the same name.
+        let stranger = site.stranger(&identity.name);
+        lose(&site, &identity);
+        for (told, doubtful) in [
+            (&["slug", "name"][..], job),
+            (&["cloudId"], job),
+            (&["name", "cloudId"], stranger),
+        ] {
+            let error = site
+                .ask(&release_as(&identity, told, job))
+                .within(seconds(25))
+                .error();
+            assert!(error.contains(&format!("job {doubtful} (")), "{error}");
+            assert_eq!(site.live(&identity).len(), 2, "{told:?}");
+        }
+        if site.lease_dir(&identity).exists() {
+            let error = site
+                .ask(&release_as(&identity, &[], job))
+                .within(seconds(25))
+                .error();
+            assert!(error.contains("is not known here"), "{error}");
+            assert!(site.lease_dir(&identity).exists());
+        }
+        site.cancel(stranger);
+        let told = ["slug", "name", "cloudId"];
+        site.ask(&release_as(&identity, &told, job))
+            .within(seconds(25))
+            .done();
+        site.assert_nothing_left();
+    });
+}
+
+#[test]
+fn a_lease_whose_record_cannot_be_read_is_ended_and_nothing_is_written_to_it() {
+    let spoil: [fn(&Site, &Identity); 2] = [
+        |site, identity| {
+            // Larger than any journal is.
+            let path = site.lease_file(identity, "journal.jsonl");
+            let journal = fs::File::options().write(true).open(path).unwrap();
+            journal.set_len(65 << 20).unwrap();
+        },
+        |site, identity| {
+            let elsewhere = site.root().join("elsewhere");
+            fs::rename(site.lease_dir(identity), &elsewhere).unwrap();
+            std::os::unix::fs::symlink(&elsewhere, site.lease_dir(identity)).unwrap();
+        },
+    ];
+    each(&spoil, |spoil| {
+        let site = Site::queueing();
+        let identity = with_queued_job(&site);
+        spoil(&site, &identity);
+        site.cluster.controller(Controller::Down).unwrap();
+        let before = contents(&site, &identity);
+        site.release(&identity).within(seconds(25)).error();
+        assert_eq!(contents(&site, &identity), before);
+        site.cluster.controller(Controller::Up).unwrap();
+        site.listed(&identity).expect("a row");
+        site.release(&identity).within(seconds(25)).done();
+        assert!(site.live(&identity).is_empty());
+        assert_eq!(site.records(), Vec::<String>::new());
+        if site.root().join("elsewhere").exists() {
+            let left = site.root().join("elsewhere/journal.jsonl");
+            assert!(left.exists(), "a link was followed");
+        }
+    });
+}
+
+/// The names in a lease's directory, and the journal's size.
+fn contents(site: &Site, identity: &Identity) -> (Vec<String>, u64) {
+    let entries = fs::read_dir(site.lease_dir(identity)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    let journal = fs::metadata(site.lease_file(identity, "journal.jsonl")).unwrap();
+    (names, journal.len())
+}
+
+#[test]
+fn a_bad_file_among_the_remembered_hides_no_lease() {
+    let site = Site::queueing();
+    let identity = with_queued_job(&site);
+    let released = site.state_dir().join("released");
+    fs::create_dir(released.join("cbx_00000000dead.json")).unwrap();
+    std::os::unix::fs::symlink("/nonexistent", released.join("cbx_00000000beef.json")).unwrap();
+    let error = site.resolve(&identity).error();
+    assert!(error.contains("is queued"), "{error}");
+    site.cleanup().done();
+    site.release(&identity).within(seconds(25)).done();
     site.assert_nothing_left();
 }

@@ -218,6 +218,14 @@ impl Leases {
                 recorded: true,
             }))),
             Err(ReleaseError::Unproven(why)) => Err(AcquireError::BeingReleased(Box::new(why))),
+            Err(ReleaseError::Unidentified { lease, why }) => {
+                Err(AcquireError::BeingReleased(Box::new(Unproven {
+                    lease,
+                    job: None,
+                    why,
+                    recorded: false,
+                })))
+            }
             Err(ReleaseError::Store(error)) => Err(error.into()),
             Err(ReleaseError::NoSuchLease(_)) => Ok(new()),
         }

@@ -44,6 +44,14 @@ pub(crate) fn check_private_dir(path: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Refuses a symbolic link in the place of a directory.
+pub(crate) fn refuse_link(path: &Utf8Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => Err(refusal(path, "is a symbolic link")),
+        _ => Ok(()),
+    }
+}
+
 fn refusal(path: &Utf8Path, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, format!("{path} {why}"))
 }

@@ -14,6 +14,8 @@ use crate::driver::clock::{Deadline, pause};
 use crate::driver::crash::{self, crash_point};
 use crate::driver::files::{self, Lock};
 use crate::driver::process;
+use crate::driver::recover::Called;
+use crate::driver::release::ReleaseError;
 use crate::driver::store::LeaseDir;
 use crate::id::LeaseId;
 use crate::record::ReleaseCause;
@@ -177,11 +179,13 @@ impl Leases {
         }
         let give_up = Deadline::after(RELEASE_FOR);
         while !give_up.has_passed() {
-            let Ok((held, _)) = self.hold(lease) else {
-                return Ok(());
-            };
-            if self.end(held, ReleaseCause::Abandoned, ATTEMPT).is_ok() {
-                return Ok(());
+            let attempt = Deadline::after(ATTEMPT);
+            let ended = self
+                .hold_to_end(lease, &Called::default(), attempt)
+                .and_then(|held| self.end(held, ReleaseCause::Abandoned, attempt.left()));
+            match ended {
+                Ok(_) | Err(ReleaseError::NoSuchLease(_)) => return Ok(()),
+                Err(_) => {}
             }
             pause(LOOK);
         }

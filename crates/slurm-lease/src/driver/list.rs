@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::driver::Leases;
 use crate::driver::clock::{Deadline, now};
 use crate::driver::keeper::is_abandoned;
+use crate::driver::recover::Called;
 use crate::driver::release::{ReleaseError, Released};
 use crate::driver::status::{StatusError, View};
 use crate::driver::store::{Held, StoreError};
@@ -130,6 +131,11 @@ impl Leases {
                 continue;
             }
             let lease = view.lease.opened().lease.clone();
+            if view.lost {
+                // Nobody asked for its end, and nothing here says that it was never handed out.
+                cleaned.kept.push((lease, of_lost(&view)));
+                continue;
+            }
             let over = view.lease.over().is_some();
             let to_end = view.lease.wish().is_some();
             let missing = view.lease.is_missing();
@@ -167,16 +173,16 @@ impl Leases {
 
     /// Ends one lease, or waits for the proof that its missing job is gone.
     fn clean(&self, lease: &LeaseId, end: bool, deadline: Deadline, cleaned: &mut Cleaned) {
-        let (held, lost) = match self.hold(lease) {
+        let limit = EACH_LIMIT.min(deadline.left());
+        let held = match self.hold_to_end(lease, &Called::default(), Deadline::after(limit)) {
             Ok(held) => held,
-            Err(StatusError::NoSuchLease(_)) => return,
-            Err(StatusError::Store(error)) => {
+            Err(ReleaseError::NoSuchLease(_)) => return,
+            Err(error) => {
                 cleaned.kept.push((lease.clone(), error.to_string()));
                 return;
             }
         };
-        let limit = EACH_LIMIT.min(deadline.left());
-        let is_over = end || lost || self.settles(&held, limit);
+        let is_over = end || self.settles(&held, limit);
         if !is_over {
             cleaned
                 .kept
@@ -277,7 +283,7 @@ impl Leases {
 
     /// The tag of a job that this state directory submitted and that is not finished.
     fn stray(&self, row: &QueueRow) -> Option<Tag> {
-        let tag: Tag = row.comment.parse().ok()?;
+        let tag = Tag::in_comment(&row.comment)?;
         let ours = row.uid == self.slurm.uid() && tag.store == *self.store.id();
         (ours && row.state.meaning() != Meaning::Finished).then_some(tag)
     }
@@ -298,14 +304,31 @@ impl Leases {
     }
 }
 
+/// What is to be said of a lease whose record is lost.
+fn of_lost(view: &View) -> String {
+    let lost = "its record here is lost";
+    match (view.lease.job(), view.lease.sighting()) {
+        (Some(job), Some(seen)) => {
+            format!(
+                "{lost}, but its job {job} is {}; release it to end it",
+                seen.state
+            )
+        }
+        _ => {
+            format!("{lost}, and Slurm shows no job with its comment; release it to clear it away")
+        }
+    }
+}
+
 /// What Crabbox calls a lease whose job has this name: `crabbox-<slug>-<8 hexadecimal digits>`.
-fn slug_of(name: &str) -> String {
+pub(super) fn slug_of(name: &str) -> String {
     let slug = name
         .strip_prefix("crabbox-")
         .and_then(|rest| rest.rsplit_once('-'))
         .map(|(slug, _)| slug);
     slug.unwrap_or(name).to_owned()
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

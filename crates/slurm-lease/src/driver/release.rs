@@ -5,15 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use thiserror::Error;
 
-use crate::command::QUERY_LIMIT;
 use crate::driver::Leases;
 use crate::driver::clock::{Deadline, now};
 use crate::driver::drive::{Drive, Driven};
-use crate::driver::status::StatusError;
+use crate::driver::recover::Called;
 use crate::driver::store::{Held, RemoveError, StoreError, Tombstone};
 use crate::driver::strays::Strays;
 use crate::driver::watch::{Files, Watch};
-use crate::evidence::Search;
 use crate::id::{JobRef, LeaseId};
 use crate::job_state::Meaning;
 use crate::parse::Cause;
@@ -46,6 +44,14 @@ pub enum ReleaseError {
     /// Its record can't be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Its record is lost, and which job is its own can't be told.
+    #[error("lease {lease} is not released: its record here is lost; {why}")]
+    Unidentified {
+        /// The lease.
+        lease: LeaseId,
+        /// What is not known, and what to do.
+        why: String,
+    },
     /// Its job may still exist.
     #[error("{0}")]
     Unproven(Unproven),
@@ -87,46 +93,47 @@ impl Leases {
     /// anything less this is an error, and the lease is kept.
     ///
     /// # Errors
-    /// When there is no such lease, its record can't be read, or its end could not be proven
-    /// within 22 s.
+    /// When there is no such lease and the queue, which was asked, shows no job of it; when its
+    /// record can't be read, or its end could not be proven within 22 s.
     pub fn release(&self, lease: &LeaseId) -> Result<Released, ReleaseError> {
-        let held = match self.hold(lease) {
-            Ok((held, _)) => held,
-            Err(StatusError::NoSuchLease(lease)) => return Err(ReleaseError::NoSuchLease(lease)),
-            Err(StatusError::Store(error)) => return Err(error.into()),
-        };
-        self.end(held, ReleaseCause::Asked, RELEASE_LIMIT)
+        self.release_called(lease, &Called::default())
     }
 
-    /// Ends a lease of which nothing is recorded here, if its comment is on a job in the queue.
-    /// `None` where the controller shows no such job.
+    /// Ends a lease of which the caller knows more than its id: where the record is lost, that
+    /// finds its job.
     ///
     /// # Errors
-    /// When Slurm does not answer, or the end of such a job could not be proven.
-    pub fn release_unrecorded(&self, lease: &LeaseId) -> Result<Option<Released>, ReleaseError> {
-        let held = self.rebuild(self.store.dir(lease), None, None);
-        let claim = held.lease.claim();
-        match self.search_everywhere(&claim, || QUERY_LIMIT) {
-            Search::Found(_) => self.end(held, ReleaseCause::Asked, RELEASE_LIMIT).map(Some),
-            Search::Clean => {
-                // Where an acquire was killed before it had written anything, that is left.
-                drop(held.dir().remove_blank());
-                Ok(None)
-            }
-            Search::Unknown(why) => Err(unproven(&held, why.to_string(), false)),
-        }
+    /// As [`Leases::release`], and when it can't be told which job is that of a lease whose
+    /// record is lost.
+    pub fn release_called(
+        &self,
+        lease: &LeaseId,
+        called: &Called,
+    ) -> Result<Released, ReleaseError> {
+        let deadline = Deadline::after(RELEASE_LIMIT);
+        let held = self.hold_to_end(lease, called, deadline)?;
+        self.end_by(held, ReleaseCause::Asked, deadline)
     }
 
     /// Ends a lease that is held.
     pub(super) fn end(
         &self,
-        mut held: Held,
+        held: Held,
         cause: ReleaseCause,
         limit: Duration,
     ) -> Result<Released, ReleaseError> {
+        self.end_by(held, cause, Deadline::after(limit))
+    }
+
+    fn end_by(
+        &self,
+        mut held: Held,
+        cause: ReleaseCause,
+        deadline: Deadline,
+    ) -> Result<Released, ReleaseError> {
         held.lease.handle_release(now(), cause);
         let recorded = held.commit();
-        let drive = Drive::new(self, held, Deadline::after(limit));
+        let drive = Drive::new(self, held, deadline);
         self.pursue(drive, recorded.err())
     }
 

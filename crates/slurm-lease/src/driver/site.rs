@@ -147,7 +147,8 @@ impl Leases {
         }
     }
 
-    fn out_of_reach(&self) -> Option<Unavailable> {
+    /// Why not every cluster could be asked that a lost lease may be on.
+    pub(super) fn out_of_reach(&self) -> Option<Unavailable> {
         let here = match self.here() {
             Ok(here) => here,
             // Where no controller ever told its name, there is nothing to compare.

@@ -93,11 +93,14 @@ impl Leases {
     /// How a lease is now.
     ///
     /// # Errors
-    /// When there is no such lease or its record can't be read. That Slurm does not answer is no
+    /// When there is no such lease, nor a job of it in the queue, or its record can't be read. That Slurm does not answer is no
     /// error: see [`Lease::unknown`].
     pub fn status(&self, lease: &LeaseId) -> Result<View, StatusError> {
         let deadline = Deadline::after(STATUS_LIMIT);
-        let (held, lost) = self.hold(lease)?;
+        let (held, lost) = match self.hold(lease) {
+            Err(StatusError::NoSuchLease(lease)) => return self.unrecorded(lease, deadline),
+            other => other?,
+        };
         let drive = Drive::new(self, held, deadline).afresh();
         let mut view = Self::look_at(drive, lost);
         let limit = GREETING_LIMIT.min(deadline.left());
@@ -105,6 +108,16 @@ impl Leases {
         view.ready = view.ready.filter(|endpoint| {
             !direct || endpoint.proxy_command.is_some() || banner::answers(endpoint, limit)
         });
+        Ok(view)
+    }
+
+    /// A lease without a record, if the queue shows a job with its comment, or shows nothing.
+    fn unrecorded(&self, lease: LeaseId, deadline: Deadline) -> Result<View, StatusError> {
+        let held = self.rebuild(self.store.dir(&lease), None, None);
+        let view = self.view(held, true, deadline);
+        if view.lease.job().is_none() && view.lease.unknown().is_none() {
+            return Err(StatusError::NoSuchLease(lease));
+        }
         Ok(view)
     }
 

@@ -131,6 +131,7 @@ impl Store {
             lease: lease.clone(),
             path: self.root.join("jobs").join(lease.as_str()),
             lock: self.root.join("locks").join(format!("{lease}.lock")),
+            tombstone: self.root.join("released").join(format!("{lease}.json")),
         }
     }
 

@@ -17,6 +17,7 @@ pub struct LeaseDir {
     pub(super) lease: LeaseId,
     pub(super) path: Utf8PathBuf,
     pub(super) lock: Utf8PathBuf,
+    pub(super) tombstone: Utf8PathBuf,
 }
 
 impl LeaseDir {
@@ -40,9 +41,20 @@ impl LeaseDir {
         std::fs::symlink_metadata(&self.path).is_ok()
     }
 
-    /// Reads a file in it.
+    /// Reads a file in it; not through a link in the place of the directory.
     pub(crate) fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        files::refuse_link(&self.path)?;
         files::read(&self.file(name))
+    }
+
+    /// What is in it, as far as that can be read.
+    pub(crate) fn names(&self) -> Vec<String> {
+        if files::refuse_link(&self.path).is_err() {
+            return Vec::new();
+        }
+        let entries = self.path.read_dir_utf8().into_iter().flatten();
+        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_owned()));
+        names.collect()
     }
 
     /// Puts a file into it, whole; not into what a link in its place leads to.

@@ -22,6 +22,8 @@ pub struct Held {
     lost: bool,
     /// Whether the record was made by this value, in the place of none.
     made: bool,
+    /// Why what is on disk can't be read, and is to be left as it is.
+    unreadable: Option<String>,
 }
 
 impl Held {
@@ -47,6 +49,15 @@ impl Held {
             tip,
             lost: false,
             made: false,
+            unreadable: None,
+        }
+    }
+
+    /// The lease, of which nothing can be read or written for this reason.
+    pub(crate) fn unreadable(self, why: &io::Error) -> Self {
+        Self {
+            unreadable: Some(why.to_string()),
+            ..self
         }
     }
 
@@ -112,6 +123,9 @@ impl Held {
 
     /// Refuses a record that another process has written to since it was read.
     pub(super) fn check_current(&self) -> Result<(), StoreError> {
+        if self.unreadable.is_some() && self.dir.load_now(Policy::default()).is_err() {
+            return Ok(());
+        }
         match self.dir.read("journal.jsonl")? {
             Some(bytes) if !self.knows(&bytes) => Err(StoreError::Outdated(self.dir.lease.clone())),
             Some(_) | None => Ok(()),
@@ -124,6 +138,9 @@ impl Held {
     }
 
     fn try_commit(&mut self) -> Result<(), StoreError> {
+        if let Some(why) = &self.unreadable {
+            return Err(io::Error::other(why.clone()).into());
+        }
         let _lock = Lock::take(&self.dir.lock, LOCK_LIMIT)?;
         if self.is_new() {
             self.dir.create()?;
@@ -141,6 +158,10 @@ impl Held {
         }
         if !lines.is_empty() {
             self.append(&lines)?;
+            if self.is_new() {
+                // It tells of an earlier lease of this id, and must not be taken for the end of this.
+                drop(files::remove(&self.dir.tombstone));
+            }
             self.tip = tip;
         }
         Ok(())

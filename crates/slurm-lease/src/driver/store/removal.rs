@@ -2,7 +2,6 @@
 
 use std::io;
 
-use camino::Utf8PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -44,11 +43,12 @@ impl Store {
     /// # Errors
     /// When its file is there and can't be read.
     pub fn tombstone(&self, lease: &LeaseId) -> Result<Option<Tombstone>, StoreError> {
-        let bytes = files::read(&self.tombstone_path(lease))?;
+        let bytes = files::read(&self.dir(lease).tombstone)?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
-    /// Everything that is remembered of leases that are over.
+    /// Everything that is remembered of leases that are over, and can be read: one bad file hides
+    /// nothing else.
     ///
     /// # Errors
     /// When the directory can't be read.
@@ -60,14 +60,10 @@ impl Store {
                 .to_str()
                 .and_then(|name| name.strip_suffix(".json")?.parse().ok());
             if let Some(lease) = lease {
-                found.extend(self.tombstone(&lease)?);
+                found.extend(self.tombstone(&lease).ok().flatten());
             }
         }
         Ok(found)
-    }
-
-    fn tombstone_path(&self, lease: &LeaseId) -> Utf8PathBuf {
-        self.root.join("released").join(format!("{lease}.json"))
     }
 
     /// Forgets tombstones that are a week old, and what was left by a removal or an acquire that
@@ -78,13 +74,14 @@ impl Store {
     pub fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
         for tombstone in self.tombstones()? {
             if now.duration_since(tombstone.at) > TOMBSTONE_AGE {
-                files::remove(&self.tombstone_path(&tombstone.lease))?;
+                files::remove(&self.dir(&tombstone.lease).tombstone)?;
             }
         }
         for entry in fs_err::read_dir(self.root.join("jobs"))? {
             let name = entry?.file_name();
             if let Some(name) = name.to_str().filter(|name| name.starts_with(REMOVED)) {
-                files::remove_dir_all(&self.root.join("jobs").join(name))?;
+                // What can't be removed now is no reason to leave the rest.
+                drop(files::remove_dir_all(&self.root.join("jobs").join(name)));
             }
         }
         self.sweep_blank()
@@ -153,11 +150,7 @@ impl Store {
         let line = serde_json::to_vec(tombstone).map_err(io::Error::from)?;
         // Without it a release that is repeated is answered less fully; that is worth less than
         // an end to the lease on a full disk.
-        drop(files::write_whole(
-            &self.tombstone_path(&dir.lease),
-            &line,
-            0o600,
-        ));
+        drop(files::write_whole(&dir.tombstone, &line, 0o600));
         self.put_away(held)
     }
 

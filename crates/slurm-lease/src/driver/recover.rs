@@ -1,0 +1,211 @@
+//! Leases whose record is lost, and that are to end: what is known of them from elsewhere.
+//!
+//! A job of such a lease is known by its comment. Where the site has taken that away, its name
+//! and its number together are: neither alone says whose a job is, and what the job would be
+//! called must be known before a queue without it says anything.
+
+use crate::command::QUERY_LIMIT;
+use crate::driver::Leases;
+use crate::driver::clock::{Deadline, now};
+use crate::driver::former;
+use crate::driver::list::slug_of;
+use crate::driver::release::{ReleaseError, Unproven};
+use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
+use crate::endpoint::Endpoint;
+use crate::id::{ClusterName, JobId, JobName, JobRef, LeaseId, Tag};
+use crate::job_state::Meaning;
+use crate::parse::Unavailable;
+use crate::parse::squeue::{Queue, QueueRow};
+
+/// What whoever asks for the end of a lease knows of it. It matters where the record is lost.
+#[derive(Clone, Debug, Default)]
+pub struct Called {
+    /// The short name that the client has for it.
+    pub slug: Option<String>,
+    /// The name of its job.
+    pub name: Option<JobName>,
+    /// Its job.
+    pub job: Option<JobRef>,
+}
+
+/// What the queue shows that may be of a lost lease.
+#[derive(Default)]
+struct Traces {
+    /// A job with its comment that is not over: its name, and where it is.
+    tagged: Option<(String, Option<ClusterName>)>,
+    /// The name of one that is.
+    ended: Option<String>,
+    /// Where there is a job of its name and number, without a comment.
+    named: Option<Option<ClusterName>>,
+    /// Jobs that have one of both.
+    doubtful: Vec<(JobRef, String)>,
+    /// Why not every job was shown.
+    silent: Option<Unavailable>,
+}
+
+impl Leases {
+    /// The record of a lease that is to end, made anew where it is lost.
+    pub(super) fn hold_to_end(
+        &self,
+        lease: &LeaseId,
+        called: &Called,
+        deadline: Deadline,
+    ) -> Result<Held, ReleaseError> {
+        let dir = self.store.dir(lease);
+        match dir.load(self.policy()) {
+            Ok(Some(Loaded::Held(held))) => Ok(*held),
+            Ok(Some(Loaded::Lost)) => match former::import(self, &dir) {
+                Some(held) => Ok(held),
+                None => self.recover(dir, called, deadline),
+            },
+            Ok(None) => self.recover(dir, called, deadline),
+            // What can't be read may be whole: nothing is written in its place.
+            Err(StoreError::Io(error)) => {
+                let held = self.recover(dir, called, deadline)?;
+                Ok(held.unreadable(&error))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A lease without a record, once it is known what its job looks like.
+    fn recover(
+        &self,
+        dir: LeaseDir,
+        called: &Called,
+        deadline: Deadline,
+    ) -> Result<Held, ReleaseError> {
+        let traces = self.trace(&dir, called, deadline);
+        let lease = dir.lease().clone();
+        let held = |name: JobName, cluster| {
+            let slug = called.slug.clone();
+            let slug = slug.unwrap_or_else(|| slug_of(name.as_str()));
+            self.rebuild(dir.clone(), Some((slug, name)), cluster)
+        };
+        if let Some((name, cluster)) = traces.tagged {
+            let name = name.parse().ok().or_else(|| called.name.clone());
+            return Ok(held(name.unwrap_or_else(|| (&lease).into()), cluster));
+        }
+        if let Some(why) = traces.silent {
+            return Err(ReleaseError::Unproven(Unproven {
+                lease,
+                job: called.job.clone(),
+                why: why.to_string(),
+                recorded: false,
+            }));
+        }
+        // One of the same name beside it could not be told from a second job of the lease.
+        if !traces.doubtful.is_empty() {
+            let why = may_be_its_job(&traces.doubtful);
+            return Err(ReleaseError::Unidentified { lease, why });
+        }
+        if let (Some(name), Some(cluster)) = (&called.name, traces.named) {
+            return Ok(held(name.clone(), cluster));
+        }
+        // Where an acquire was killed before it had written anything, that is left.
+        if dir.remove_blank().is_ok() && !dir.exists() {
+            return Err(ReleaseError::NoSuchLease(lease));
+        }
+        let ended = traces.ended.and_then(|name| name.parse().ok());
+        if let Some(name) = called.name.clone().or(ended) {
+            return Ok(held(name, None));
+        }
+        let why = format!(
+            "no job in the queue has its comment, but what its job is called is not known here, and some sites take comments away; name the job as well, or remove {} if there is none",
+            dir.path()
+        );
+        Err(ReleaseError::Unidentified { lease, why })
+    }
+
+    fn trace(&self, dir: &LeaseDir, called: &Called, deadline: Deadline) -> Traces {
+        let mut traces = Traces::default();
+        let numbers = numbers(dir, called);
+        let mut clusters = self.slurm.clusters();
+        let told = called.job.as_ref().map(|job| job.cluster.clone());
+        clusters.extend(told.filter(|told| !clusters.contains(told)));
+        for cluster in clusters {
+            let limit = QUERY_LIMIT.min(deadline.left());
+            let snapshot = self.slurm.snapshot(cluster.as_ref(), now(), limit);
+            let rows = match snapshot.queue {
+                Queue::Rows(rows) if rows.unreadable.is_empty() => rows.rows,
+                Queue::Rows(rows) => {
+                    let why = "a row of the queue is not readable";
+                    traces.silent = Some(Unavailable::unreadable(why));
+                    rows.rows
+                }
+                Queue::InvalidJobId => Vec::new(),
+                Queue::Unavailable(why) => {
+                    traces.silent = Some(why);
+                    Vec::new()
+                }
+            };
+            for row in rows.iter().filter(|row| row.uid == self.slurm.uid()) {
+                self.note(&mut traces, dir.lease(), called, &numbers, row, &cluster);
+            }
+        }
+        if traces.silent.is_none() {
+            traces.silent = self.out_of_reach();
+        }
+        traces
+    }
+
+    fn note(
+        &self,
+        traces: &mut Traces,
+        lease: &LeaseId,
+        called: &Called,
+        numbers: &[JobId],
+        row: &QueueRow,
+        cluster: &Option<ClusterName>,
+    ) {
+        let over = row.state.meaning() == Meaning::Finished;
+        if let Some(tag) = Tag::in_comment(&row.comment) {
+            let ours = tag.lease == *lease && tag.store == *self.store.id();
+            if ours && over {
+                traces.ended = Some(row.name.clone());
+            } else if ours {
+                traces.tagged = Some((row.name.clone(), cluster.clone()));
+            }
+            return;
+        }
+        if over {
+            return;
+        }
+        let named = called.name.as_ref().map(JobName::as_str) == Some(row.name.as_str());
+        match (named, numbers.contains(&row.id)) {
+            (true, true) => traces.named = Some(cluster.clone()),
+            (false, false) => {}
+            _ => {
+                let (id, cluster) = (row.id, cluster.clone());
+                traces
+                    .doubtful
+                    .push((JobRef { id, cluster }, row.name.clone()));
+            }
+        }
+    }
+}
+
+fn may_be_its_job(doubtful: &[(JobRef, String)]) -> String {
+    let jobs: Vec<String> = doubtful
+        .iter()
+        .map(|(job, name)| format!("job {job} ({name})"))
+        .collect();
+    format!(
+        "{} may be its job: it has no comment of ours, and only the name or only the number of that job; nothing was cancelled, end it with scancel if it is",
+        jobs.join(" or ")
+    )
+}
+
+/// The numbers that the job of a lost lease may have, as its client and its runner tell them.
+fn numbers(dir: &LeaseDir, called: &Called) -> Vec<JobId> {
+    let told = called.job.as_ref().map(|job| job.id);
+    let published = dir.read("endpoint.json").ok().flatten();
+    let published = published.and_then(|bytes| Endpoint::parse(&bytes).ok()?.job_id);
+    let outputs = dir.names().into_iter().filter_map(|name| {
+        name.strip_prefix("slurm-")?
+            .strip_suffix(".out")?
+            .parse()
+            .ok()
+    });
+    told.into_iter().chain(published).chain(outputs).collect()
+}
