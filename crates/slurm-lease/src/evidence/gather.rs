@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::identify::{Allocation, Claim};
-use super::observation::{Observation, Sighting};
+use super::observation::{NotVisible, Observation, Sighting};
 use super::proof::{GoneBecause, JobEnding, JobGone};
 use crate::id::{JobRef, Nonce};
 use crate::job_state::{JobState, Meaning};
@@ -62,6 +62,8 @@ pub struct Evidence {
     ran: Option<u32>,
     last_look: Option<Observation>,
     absent: Option<Run>,
+    /// Whether the last absence was the controller's not knowing the number.
+    forgotten: bool,
     /// The run of it whose stop marker was found.
     stopped: Option<u32>,
 }
@@ -76,6 +78,7 @@ impl Evidence {
             ran: None,
             last_look: None,
             absent: None,
+            forgotten: false,
             stopped: None,
         }
     }
@@ -107,6 +110,7 @@ impl Evidence {
             Observation::Seen(sighting) => self.note_seen(sighting),
             Observation::NotVisible(how) if how.is_definite() => {
                 self.absent = Some(Run::extended(self.absent, at));
+                self.forgotten = *how == NotVisible::InvalidJobId;
             }
             Observation::NotVisible(_) | Observation::Unknown(_) => {}
         }
@@ -165,8 +169,10 @@ impl Evidence {
         let counts = |wait| self.seen.is_some() || apart(accepted, absent.until, wait);
         // Neither accounting nor scancel is a second witness: of a job whose controller was wiped
         // they say at once that it is cancelled and unknown, while its processes run until the
-        // node registers again (seen on 22.05, four seconds). The runner's own word is.
-        let corroborated = self.stopped == Some(self.restarts());
+        // node registers again (seen on 22.05, four seconds). The runner's own word is, of a
+        // number that nobody has: one that shows another job may show a later run of ours, whose
+        // name and comment were edited.
+        let corroborated = self.forgotten && self.stopped == Some(self.restarts());
         match () {
             () if absent.spans(settle) && counts(settle.saturating_mul(2)) => {
                 Some(GoneBecause::TwiceUnknown)

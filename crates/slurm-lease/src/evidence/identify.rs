@@ -58,23 +58,39 @@ pub(super) enum Whose {
 impl Claim {
     /// Whose a row under the very number of our job is.
     ///
-    /// The nonce decides where there is one: a job can be renamed. Without one, the controller's
-    /// date of the submission does. A requeue changes that date and says so in the restart count;
-    /// what it does not explain may still be our job, so it is no absence.
+    /// Our tag decides where it is there: a job can be renamed. Else the controller's date of the
+    /// submission does, whatever name and comment say, for anybody may edit them with `scontrol
+    /// update`, and a number is given out but once at a time. A requeue changes that date and says
+    /// so in the restart count; what it does not explain may still be our job, so it is no
+    /// absence.
     pub(super) fn whose_number(&self, row: &QueueRow) -> Whose {
         if row.uid != self.uid {
             return Whose::NotOurs;
         }
-        if let Some(tag) = Tag::in_comment(&row.comment) {
-            return self.whose_tag(&tag);
+        let tag = Tag::in_comment(&row.comment);
+        if tag.as_ref().is_some_and(|tag| self.covers(tag)) {
+            return Whose::Ours;
         }
+        let named = row.name == self.name.as_str();
         if row.submitted.is_some() && row.submitted == self.submitted {
-            return Whose::OursWithoutTag;
+            // A job that is tagged as another's by now and has lost our name as well is not
+            // cancelled on the strength of a date.
+            let claimed = tag.is_some() && !named;
+            return if claimed {
+                Whose::Doubtful
+            } else {
+                Whose::OursWithoutTag
+            };
         }
-        if row.name != self.name.as_str() {
+        // A later submission of the lease is found by its tag.
+        if tag.as_ref().is_some_and(|tag| tag.lease == self.tag.lease) {
             return Whose::NotOurs;
         }
         let requeued = row.restarts >= self.restarts.max(1);
+        if tag.is_some() || !named {
+            let first_look = named && self.submitted.is_none();
+            return self.whose_edited(row, requeued || first_look);
+        }
         let ours = match (row.submitted, self.submitted) {
             // Only a requeue changes the date, and it is counted.
             (Some(_), Some(_)) if !requeued => return Whose::NotOurs,
@@ -89,6 +105,18 @@ impl Claim {
         }
     }
 
+    /// Whose a row with another name, or with the tag of another lease, and of another date than
+    /// the known one is: ours after all where somebody edited it, if something explains the date.
+    fn whose_edited(&self, row: &QueueRow, explained: bool) -> Whose {
+        let known = self.submitted.unwrap_or_else(|| self.earliest());
+        let later = row.submitted.is_none_or(|at| at >= known);
+        if explained && later {
+            Whose::Doubtful
+        } else {
+            Whose::NotOurs
+        }
+    }
+
     /// Whose any row of the user's is, where the number of our job is not known. Without a tag
     /// the name stands for the lease and the time of submission for this attempt.
     pub(super) fn whose(&self, row: &QueueRow) -> Whose {
@@ -96,7 +124,11 @@ impl Claim {
             return Whose::NotOurs;
         }
         if let Some(tag) = Tag::in_comment(&row.comment) {
-            return self.whose_tag(&tag);
+            return if self.covers(&tag) {
+                Whose::Ours
+            } else {
+                Whose::NotOurs
+            };
         }
         if row.name != self.name.as_str() {
             return Whose::NotOurs;
@@ -110,10 +142,9 @@ impl Claim {
         }
     }
 
-    fn whose_tag(&self, tag: &Tag) -> Whose {
-        let covered =
-            tag.lease == self.tag.lease && (self.any_nonce || tag.nonce == self.tag.nonce);
-        if covered { Whose::Ours } else { Whose::NotOurs }
+    /// Whether this is the tag of the submission, or of any where any will do.
+    fn covers(&self, tag: &Tag) -> bool {
+        tag.lease == self.tag.lease && (self.any_nonce || tag.nonce == self.tag.nonce)
     }
 
     /// The earliest time that the controller can have given our submission.
@@ -178,5 +209,124 @@ impl Identified {
     /// The job that was identified.
     pub fn job(&self) -> &JobRef {
         &self.job
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job_state::JobState;
+
+    /// When our job was submitted, as the controller says.
+    const SUBMITTED: i64 = 1_800_000_000;
+
+    fn at(seconds: i64) -> Option<Timestamp> {
+        Timestamp::from_second(SUBMITTED + seconds).ok()
+    }
+
+    fn tag(lease: &str, nonce: u64) -> Tag {
+        Tag {
+            store: "0a1b2c3d".parse().unwrap(),
+            lease: lease.parse().unwrap(),
+            nonce: Nonce::from_bits(nonce),
+        }
+    }
+
+    /// Our job, seen once.
+    fn claim() -> Claim {
+        Claim {
+            uid: Uid(4001),
+            name: "crabbox-s-01234567".parse().unwrap(),
+            tag: tag("cbx_0123456789ab", 1),
+            intended: at(-1).unwrap(),
+            submitted: at(0),
+            restarts: 0,
+            any_nonce: false,
+            comments_stay: true,
+        }
+    }
+
+    /// A row under our number.
+    fn row(name: &str, comment: &str, submitted: i64, restarts: u32) -> QueueRow {
+        QueueRow {
+            id: "9".parse().unwrap(),
+            state: JobState::Pending,
+            uid: Uid(4001),
+            submitted: at(submitted),
+            started: None,
+            ends: None,
+            restarts,
+            requeueable: true,
+            reason: String::new(),
+            batch_host: None,
+            nodes: None,
+            exit: None,
+            partition: "batch".to_owned(),
+            time_left: None,
+            name: name.to_owned(),
+            comment: comment.to_owned(),
+        }
+    }
+
+    const NAME: &str = "crabbox-s-01234567";
+    const OURS: &str = "slurm-lease/1 0a1b2c3d cbx_0123456789ab 0000000000000001";
+    const LATER: &str = "slurm-lease/1 0a1b2c3d cbx_0123456789ab 0000000000000002";
+    const OTHER: &str = "slurm-lease/1 0a1b2c3d cbx_ffffffffffff 0000000000000003";
+
+    #[test]
+    fn whose_a_row_under_our_number_is() {
+        for (name, comment, submitted, restarts, whose) in [
+            (NAME, OURS, 0, 0, Whose::Ours),
+            ("foo", OURS, 500, 1, Whose::Ours),
+            // What is edited while the job waits or runs.
+            (NAME, "bar", 0, 0, Whose::OursWithoutTag),
+            ("foo", "bar", 0, 0, Whose::OursWithoutTag),
+            (NAME, OTHER, 0, 0, Whose::OursWithoutTag),
+            (NAME, LATER, 0, 0, Whose::OursWithoutTag),
+            ("foo", OTHER, 0, 0, Whose::Doubtful),
+            // What is edited, and put back into the queue.
+            (NAME, "bar", 500, 1, Whose::OursWithoutTag),
+            ("foo", "bar", 500, 1, Whose::Doubtful),
+            (NAME, OTHER, 500, 1, Whose::Doubtful),
+            ("foo", OTHER, 500, 1, Whose::Doubtful),
+            // The number was given out again.
+            (NAME, LATER, 500, 0, Whose::NotOurs),
+            (NAME, LATER, 500, 1, Whose::NotOurs),
+            (NAME, OTHER, 500, 0, Whose::NotOurs),
+            ("foo", OTHER, 500, 0, Whose::NotOurs),
+            ("foo", "", 500, 0, Whose::NotOurs),
+            (NAME, "", 500, 0, Whose::NotOurs),
+            ("foo", "", -500, 1, Whose::NotOurs),
+        ] {
+            let row = row(name, comment, submitted, restarts);
+            assert_eq!(claim().whose_number(&row), whose, "{row:?}");
+            let another = QueueRow {
+                uid: Uid(4002),
+                ..row
+            };
+            assert_eq!(claim().whose_number(&another), Whose::NotOurs);
+        }
+    }
+
+    #[test]
+    fn a_job_that_was_not_seen_yet_is_told_by_tag_or_name() {
+        let unseen = Claim {
+            submitted: None,
+            ..claim()
+        };
+        for (name, comment, submitted, restarts, whose) in [
+            ("foo", OURS, 0, 0, Whose::Ours),
+            (NAME, "", 0, 0, Whose::OursWithoutTag),
+            (NAME, "", -500, 0, Whose::Doubtful),
+            (NAME, OTHER, 0, 0, Whose::Doubtful),
+            (NAME, OTHER, -500, 0, Whose::NotOurs),
+            (NAME, LATER, 0, 0, Whose::NotOurs),
+            ("foo", OTHER, 0, 0, Whose::NotOurs),
+            ("foo", "", 0, 0, Whose::NotOurs),
+            ("foo", "", 0, 1, Whose::Doubtful),
+        ] {
+            let row = row(name, comment, submitted, restarts);
+            assert_eq!(unseen.whose_number(&row), whose, "{row:?}");
+        }
     }
 }

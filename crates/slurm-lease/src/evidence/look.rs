@@ -92,7 +92,7 @@ fn observe(claim: &Claim, job: &JobRef, answer: &Queue) -> Observation {
     match claim.whose_number(row) {
         Whose::NotOurs => Observation::NotVisible(NotVisible::IdReused),
         Whose::Doubtful => Observation::Unknown(Unavailable::unreadable(
-            "a job of our number and name, without our comment, submitted at another time",
+            "a job of our number, which somebody edited or put back into the queue",
         )),
         whose @ (Whose::Ours | Whose::OursWithoutTag) => {
             Observation::Seen(Sighting::of(row, whose))

@@ -276,6 +276,25 @@ fn the_runners_own_word_is_a_second_witness() {
 }
 
 #[test]
+fn an_older_runs_word_says_nothing_of_a_job_that_has_our_number() {
+    let generation = "22.05";
+    let (claim, job, mut evidence) = seen_running(generation);
+    let mut stranger = ours(queue(generation, "running"));
+    if let Queue::Rows(rows) = &mut stranger {
+        rows.rows[0].comment.clear();
+        rows.rows[0].name = "another".to_owned();
+    }
+    evidence.note_stop_marker(0);
+    let absence = look(&claim, &job, &stranger);
+    let expected = Observation::NotVisible(NotVisible::IdReused);
+    assert_eq!(*absence.observation(), expected);
+    for (seconds, how) in [(100, None), (112, Some(GoneBecause::TwiceUnknown))] {
+        evidence.note(after(seconds), absence.observation());
+        assert_eq!(evidence.gone(&claim, SETTLE).map(|gone| gone.how()), how);
+    }
+}
+
+#[test]
 fn accounting_is_no_second_witness() {
     // The controller lost its state: the number is unknown, accounting has no end, and the
     // processes run until their node registers again.
@@ -349,9 +368,13 @@ fn no_fault_of_the_controller_is_an_absence() {
 }
 
 #[test]
-fn our_number_under_another_comment_is_somebody_elses() {
+fn our_number_under_another_comment_of_another_time_is_somebody_elses() {
     for generation in GENERATIONS {
         let (claim, job, mut evidence) = seen_running(generation);
+        let known = Claim {
+            submitted: evidence.seen().unwrap().submitted,
+            ..claim.clone()
+        };
         let Queue::Rows(mut rows) = ours(queue(generation, "running")) else {
             panic!("{generation}: no rows");
         };
@@ -360,6 +383,13 @@ fn our_number_under_another_comment_is_somebody_elses() {
             ..tag()
         };
         rows.rows[0].comment = other.to_string();
+        let edited = Queue::Rows(rows.clone());
+        let seen = look(&known, &job, &edited);
+        let ours = matches!(seen.observation(), Observation::Seen(_));
+        assert!(ours, "{generation}: the same job, edited: {seen:?}");
+
+        let submitted = &mut rows.rows[0].submitted;
+        *submitted = submitted.map(|at| at + SignedDuration::from_secs(60));
         let stranger = Queue::Rows(rows);
         let seen = look(&claim, &job, &stranger);
         let expected = Observation::NotVisible(NotVisible::IdReused);
