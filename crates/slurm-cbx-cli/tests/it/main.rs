@@ -22,6 +22,7 @@ mod fake_configuration;
 #[cfg(feature = "crash-points")]
 mod fake_crash;
 mod fake_disk;
+mod fake_edited;
 mod fake_endpoint;
 mod fake_environment;
 mod fake_identity;
