@@ -7,7 +7,9 @@ fuzz_target!(|input: &[u8]| {
     let Ok(endpoint) = Endpoint::parse(input) else {
         return;
     };
-    assert!(is_host_name(&endpoint.host) && is_user_name(&endpoint.user) && endpoint.port > 0);
+    let user = &endpoint.user;
+    assert!(is_host_name(&endpoint.host) && (user.is_empty() || is_user_name(user)));
+    assert!(endpoint.port > 0);
     assert!(endpoint.login_host.as_deref().is_none_or(is_host_name));
     assert!(endpoint.login_user.as_deref().is_none_or(is_user_name));
     let key = endpoint.key.as_ref();

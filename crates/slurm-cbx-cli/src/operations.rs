@@ -181,6 +181,8 @@ fn resolve(arguments: &Arguments, request: &Request) -> Answered {
     match view.ready.clone() {
         Some(endpoint) => {
             let mut lease = describe(&view, request);
+            // What a lease was called whose record is lost, the request says.
+            (lease.slug, lease.name) = (known.slug, known.name);
             lease.ssh = Some(ssh(&view, &completed(&endpoint, request))?);
             leases.claim(&view)?;
             Ok(Answer::lease(lease))
@@ -333,10 +335,10 @@ fn cleanup(arguments: &Arguments, request: &Request) -> Answered {
     } else {
         "removed"
     };
-    let mut lines = vec![format!(
-        "{verb} {} leases that are over",
-        cleaned.removed.len()
-    )];
+    let mut lines = vec![match cleaned.removed.len() {
+        1 => format!("{verb} 1 lease that is over"),
+        count => format!("{verb} {count} leases that are over"),
+    }];
     lines.extend(
         cleaned
             .removed

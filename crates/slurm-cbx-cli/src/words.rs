@@ -127,7 +127,7 @@ pub(crate) fn not_acquired(error: &AcquireError, slug: &str) -> String {
             kept: Some(job),
             ..
         } => format!(
-            "the job was not ready after {} s ({state}); job {job} is kept, and once it runs it runs until it is stopped or its time is over\n`crabbox warmup --lease-id {lease} --slug {slug}` goes on waiting for it, `crabbox stop {lease}` ends it",
+            "the job was not ready after {} s ({state}); job {job} is kept until it is stopped or its time is over\n`crabbox warmup --lease-id {lease} --slug {slug}` goes on waiting for it, `crabbox stop {lease}` ends it",
             limit.as_secs()
         ),
         AcquireError::Contradiction { lease, slug, .. } => format!(

@@ -112,9 +112,13 @@ fn normalize(value: &mut serde_json::Value) {
     if let Some(port) = object.get("port").and_then(port) {
         object.insert("port".to_owned(), port.into());
     }
-    // Older runners write an empty text for what is not set.
+    // Older runners write an empty text for what is not set, or null.
     let empty = serde_json::Value::String(String::new());
-    object.retain(|name, value| *value != empty || matches!(name.as_str(), "host" | "user"));
+    object.retain(|name, value| match name.as_str() {
+        "host" => true,
+        "port" => *value != empty,
+        _ => *value != empty && !value.is_null(),
+    });
     let id = object
         .get("jobId")
         .and_then(|id| id.as_str()?.parse::<u32>().ok());
@@ -237,6 +241,7 @@ mod tests {
         for text in [
             r#"{"host":"n1"}"#,
             r#"{"host":"n1","port":"","user":"","readyCheck":""}"#,
+            r#"{"host":"n1","user":null,"readyCheck":null,"key":null}"#,
         ] {
             let endpoint = Endpoint::parse(text.as_bytes()).unwrap();
             assert_eq!((endpoint.port, endpoint.user.as_str()), (22, ""));

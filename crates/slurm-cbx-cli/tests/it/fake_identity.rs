@@ -283,13 +283,20 @@ fn a_released_lease_is_not_taken_for_one_that_cannot_be_read() {
         error.contains("cannot be read") && error.contains(&second.lease),
         "{error}"
     );
+    // Whoever knows what it is called is answered in those words.
+    let lease = site.resolve(&second).lease();
+    assert_eq!(
+        [&lease["slug"], &lease["name"]],
+        [&second.slug, &second.name]
+    );
+    assert_eq!(site.live(&second).len(), 1);
+    fs::remove_file(site.lease_file(&second, "endpoint.json")).unwrap();
     let error = site.resolve(&second).error();
     let stop = format!("`crabbox stop {}`", second.lease);
     assert!(
         error.contains("but its record here is lost") && error.contains(&stop),
         "{error}"
     );
-    assert_eq!(site.live(&second).len(), 1);
     site.release(&second).done();
     site.assert_nothing_left();
 }

@@ -151,7 +151,8 @@ fn check_endpoint(bytes: &[u8]) -> Result<(), TestCaseError> {
     let Ok(endpoint) = Endpoint::parse(bytes) else {
         return Ok(());
     };
-    prop_assert!(is_host_name(&endpoint.host) && is_user_name(&endpoint.user));
+    let user = &endpoint.user;
+    prop_assert!(is_host_name(&endpoint.host) && (user.is_empty() || is_user_name(user)));
     prop_assert!(endpoint.port > 0);
     prop_assert!(endpoint.login_host.as_deref().is_none_or(is_host_name));
     prop_assert!(endpoint.login_user.as_deref().is_none_or(is_user_name));
