@@ -101,6 +101,8 @@ fn path(text: &str) -> Result<Utf8PathBuf, String> {
 }
 
 fn main() -> ExitCode {
+    // Whatever else our caller has open is no business of what we start.
+    close_fds::set_fds_cloexec(3, &[]);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         // What the client passes comes from somebody's config, and an exit status tells it less.

@@ -214,7 +214,28 @@ fn descriptors(pid: u32) -> Vec<String> {
 fn a_keeper_holds_nothing_that_it_does_not_need() {
     let site = Site::queueing();
     let identity = site.identity();
-    let mut running = begin(&site, &identity, &warmup(&identity, &grace(1)));
+    let request = warmup(&identity, &grace(1));
+    // Whoever calls us has files open that are not meant for us.
+    let plain = site.command();
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", r#"exec 5>left 77</dev/zero 251>left; exec "$0" "$@""#])
+        .arg(plain.get_program())
+        .args(plain.get_args())
+        .current_dir(site.root())
+        .env_clear()
+        .envs(
+            plain
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    let mut running = Running::start(command, &request.to_string());
+    site.wait_for_job(&identity);
+    assert!(
+        descriptors(running.pid())
+            .iter()
+            .any(|to| to == "/dev/zero")
+    );
     let keeper = site.keeper(&identity).expect("a keeper");
     let held = descriptors(keeper.pid);
     for target in &held {
