@@ -60,7 +60,9 @@ impl Progress {
         if self.changes.are_worth_a_line(state(lease), Instant::now()) {
             let line = self.changes.last.clone();
             self.say(&line);
-            if let Some(ctrl_c) = self.ctrl_c.take_if(|_| is_queued) {
+            // A lease that was handed out before is left as it is.
+            let is_ours = is_queued && lease.handed_out().is_none();
+            if let Some(ctrl_c) = self.ctrl_c.take_if(|_| is_ours) {
                 self.say(&ctrl_c);
             }
         }

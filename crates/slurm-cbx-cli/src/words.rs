@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
-use slurm_lease::driver::{AcquireError, View};
+use slurm_lease::driver::{AcquireError, Left, View};
 use slurm_lease::evidence::Sighting;
 use slurm_lease::{JobState, Lease, Meaning};
 
@@ -124,8 +124,7 @@ pub(crate) fn not_acquired(error: &AcquireError, slug: &str) -> String {
             lease,
             limit,
             state,
-            kept: Some(job),
-            ..
+            left: Left::Kept(job),
         } => format!(
             "the job was not ready after {} s ({state}); job {job} is kept until it is stopped or its time is over\n`crabbox warmup --lease-id {lease} --slug {slug}` goes on waiting for it, `crabbox stop {lease}` ends it",
             limit.as_secs()

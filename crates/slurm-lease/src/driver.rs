@@ -42,7 +42,7 @@ use camino::Utf8PathBuf;
 
 use crate::lease::Policy;
 
-pub use acquire::AcquireError;
+pub use acquire::{AcquireError, Left};
 pub use crash::crash_point;
 pub use doctor::CheckUp;
 pub use keeper::KeeperCommand;

@@ -29,6 +29,7 @@ mod fake_identity;
 mod fake_people;
 mod fake_process;
 mod fake_reading;
+mod fake_several;
 mod fake_site;
 mod fake_strays;
 mod fake_submission;

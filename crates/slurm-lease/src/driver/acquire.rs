@@ -1,5 +1,6 @@
 //! Getting a lease: one job for it, and an sshd that answers.
 
+use std::fmt;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -10,7 +11,7 @@ use crate::driver::clock::{Deadline, now};
 use crate::driver::drive::{Drive, Driven};
 use crate::driver::files;
 use crate::driver::former;
-use crate::driver::keeper::{CLAIMED, Presence};
+use crate::driver::keeper::{Presence, claim, is_claimed, leave_queued};
 use crate::driver::keys;
 use crate::driver::order::{BUNDLED, Order, Runner};
 use crate::driver::release::{ReleaseError, Released, Unproven};
@@ -90,7 +91,7 @@ pub enum AcquireError {
     #[error("{0}")]
     Ended(Box<Ended>),
     /// The job did not become ready in time.
-    #[error("{}", timed_out(lease, *limit, state, *submitted, kept, rollback))]
+    #[error("{}", timed_out(lease, *limit, state, left))]
     TimedOut {
         /// The lease.
         lease: LeaseId,
@@ -98,12 +99,8 @@ pub enum AcquireError {
         limit: Duration,
         /// What it was when the time was over.
         state: String,
-        /// Whether there was a job.
-        submitted: bool,
-        /// The job that is left in the queue, where it was to be kept.
-        kept: Option<JobRef>,
-        /// What stood in the way of taking it back, where it was not.
-        rollback: Option<Box<Unproven>>,
+        /// What became of the job.
+        left: Left,
     },
     /// Another process released the lease.
     #[error("lease {0} was released while it was waited for")]
@@ -112,31 +109,59 @@ pub enum AcquireError {
     #[error("the last lease of this id is still being released: {0}")]
     BeingReleased(Box<Unproven>),
     /// The caller went away or was told to stop.
-    #[error("interrupted while waiting; {what}")]
+    #[error("interrupted while waiting; {left}")]
     Interrupted {
         /// What became of the job.
-        what: String,
+        left: Left,
     },
 }
 
-fn timed_out(
-    lease: &LeaseId,
-    limit: Duration,
-    state: &str,
-    submitted: bool,
-    kept: &Option<JobRef>,
-    rollback: &Option<Box<Unproven>>,
-) -> String {
-    let seconds = limit.as_secs();
-    let waited = format!("the job was not ready after {seconds} s ({state})");
-    match (kept, rollback) {
-        (Some(job), _) => format!(
-            "{waited}; job {job} is kept: ask for lease {lease} again to go on waiting, release it to end it"
-        ),
-        (None, Some(unproven)) => format!("{waited}; {unproven}"),
-        (None, None) if submitted => format!("{waited}; it was cancelled"),
-        (None, None) => format!("no job could be submitted within {seconds} s ({state})"),
+/// What an acquire that came to nothing left of the job.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Left {
+    /// There was none.
+    Nothing,
+    /// It was cancelled.
+    Cancelled,
+    /// It stays in the queue, as was asked for.
+    Kept(JobRef),
+    /// It stays until the grace is over, for the same lease to be asked for again.
+    ForAWhile,
+    /// It stays as it was: the lease was handed out before, so somebody may be using it.
+    InUse,
+    /// It stays as it is: another acquire waits for it.
+    Awaited,
+    /// What stood in the way of taking it back.
+    Unproven(Box<Unproven>),
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "there is no job",
+            Self::Cancelled => "the job was cancelled",
+            Self::Kept(job) => return write!(f, "job {job} is kept"),
+            Self::ForAWhile => {
+                "the job is kept for a while, for the same lease to be asked for again"
+            }
+            Self::InUse => "the lease was handed out before, so its job is left as it is",
+            Self::Awaited => "another process waits for this lease, so its job is left to that one",
+            Self::Unproven(unproven) => return unproven.fmt(f),
+        })
     }
+}
+
+fn timed_out(lease: &LeaseId, limit: Duration, state: &str, left: &Left) -> String {
+    let seconds = limit.as_secs();
+    let hint = match left {
+        Left::Nothing => return format!("no job could be submitted within {seconds} s ({state})"),
+        Left::Kept(_) => {
+            format!(": ask for lease {lease} again to go on waiting, release it to end it")
+        }
+        _ => String::new(),
+    };
+    format!("the job was not ready after {seconds} s ({state}); {left}{hint}")
 }
 
 impl Leases {
@@ -370,18 +395,17 @@ impl Acquiring<'_> {
             return None;
         }
         let dir = self.drive.held.dir().clone();
-        self.drive.held.lease.handle_handed_out(now());
-        // The lease is there whether this is on disk or not; only the runner must know.
-        drop(self.drive.held.commit());
         let access = &self.drive.held.lease.opened().access;
         keys::admit(&dir, access, &endpoint).ok()?;
-        self.first = !dir.file(CLAIMED).exists();
-        dir.write(CLAIMED, b"").ok()?;
+        self.first = claim(&dir).ok()?;
+        // The lease is there whether this is on disk or not; only the runner must know.
+        self.drive.held.lease.handle_handed_out(now());
+        drop(self.drive.held.commit());
         Some(endpoint)
     }
 
     /// Answers for how the wait ended, and takes back what is not to be kept.
-    fn conclude(self, outcome: Result<Endpoint, Halt>) -> Result<View, AcquireError> {
+    fn conclude(mut self, outcome: Result<Endpoint, Halt>) -> Result<View, AcquireError> {
         let lease = self.order.lease.clone();
         let halt = match outcome {
             Ok(endpoint) => {
@@ -408,15 +432,13 @@ impl Acquiring<'_> {
             Halt::TimedOut => Err(self.time_out()),
             Halt::Interrupted if self.order.keep => {
                 // The keeper ends the lease unless somebody attaches to it in time.
-                let what = "the job is kept for a while, for the same lease to be asked for again";
-                Err(AcquireError::Interrupted { what: what.into() })
+                let used = self.is_used().then_some(Left::InUse);
+                let left = used.unwrap_or(Left::ForAWhile);
+                Err(AcquireError::Interrupted { left })
             }
             Halt::Interrupted => {
-                let what = match self.take_back(ReleaseCause::Abandoned) {
-                    Ok(()) => "the job was cancelled".to_owned(),
-                    Err(unproven) => unproven.to_string(),
-                };
-                Err(AcquireError::Interrupted { what })
+                let left = self.take_back(ReleaseCause::Abandoned);
+                Err(AcquireError::Interrupted { left })
             }
         }
     }
@@ -452,9 +474,10 @@ impl Acquiring<'_> {
             ..
         } = self;
         if drive.held.is_unused() {
-            presence.end();
             // Another process may have attached to it.
-            drop(leases.store.undo(&drive.held));
+            if presence.end() {
+                drop(leases.store.undo(&drive.held));
+            }
             return;
         }
         if drive.held.refresh().is_err() || drive.held.lease.over().is_none() {
@@ -466,8 +489,10 @@ impl Acquiring<'_> {
             // The keeper ends what is found here.
             return;
         }
-        presence.end();
-        if let (Strays::None(searched), Some(proof)) = (strays, drive.held.lease.over()) {
+        // An acquire that still waits is to find out by itself why it can't have a job.
+        if presence.end()
+            && let (Strays::None(searched), Some(proof)) = (strays, drive.held.lease.over())
+        {
             drop(leases.store.remove(drive.held, proof, searched, now()));
         }
     }
@@ -486,36 +511,52 @@ impl Acquiring<'_> {
             (None, None) => "Slurm has not shown it yet".to_owned(),
         };
         let submitted = !lease.is_vacant();
-        if self.order.keep
-            && let Some(job) = lease.job().cloned()
-        {
-            // Its runner and its keeper are not to take it for abandoned.
-            drop(self.drive.held.dir().write(CLAIMED, b""));
-            self.presence.end();
-            let (kept, rollback) = (Some(job), None);
-            return AcquireError::TimedOut {
-                lease: self.order.lease.clone(),
-                limit,
-                state,
-                submitted,
-                kept,
-                rollback,
-            };
-        }
-        let lease = self.order.lease.clone();
-        let rollback = self.take_back(ReleaseCause::TimedOut).err().map(Box::new);
+        let id = self.order.lease.clone();
+        let kept = lease
+            .job()
+            .filter(|_| submitted && self.order.keep)
+            .cloned();
+        let left = match kept {
+            Some(job) => {
+                // Its runner and its keeper are not to take it for abandoned.
+                drop(leave_queued(self.drive.held.dir()));
+                self.presence.end();
+                Left::Kept(job)
+            }
+            None => match self.take_back(ReleaseCause::TimedOut) {
+                Left::Cancelled if !submitted => Left::Nothing,
+                left => left,
+            },
+        };
         AcquireError::TimedOut {
-            lease,
+            lease: id,
             limit,
             state,
-            submitted,
-            kept: None,
-            rollback,
+            left,
         }
     }
 
-    /// Ends the lease. Where that is not proven in time, the keeper goes on.
-    fn take_back(self, cause: ReleaseCause) -> Result<(), Unproven> {
+    /// Whether the job is not ours to end: its lease was handed out before this acquire began, or
+    /// meanwhile by another.
+    fn is_used(&mut self) -> bool {
+        // What can't be read now says what it did.
+        drop(self.drive.held.refresh());
+        let lease = &self.drive.held.lease;
+        let given = lease.handed_out().is_some() || is_claimed(self.drive.held.dir());
+        given && !lease.is_vacant()
+    }
+
+    /// Ends the lease, unless somebody else has it or waits for it. Where its end is not proven in
+    /// time, the keeper goes on.
+    fn take_back(mut self, cause: ReleaseCause) -> Left {
+        if self.is_used() {
+            self.presence.end();
+            return Left::InUse;
+        }
+        if !self.presence.is_alone() {
+            // Should the other be gone by the time that we are, the keeper sees that.
+            return Left::Awaited;
+        }
         let Self {
             leases,
             drive,
@@ -523,19 +564,20 @@ impl Acquiring<'_> {
             order,
             ..
         } = self;
-        match leases.end(drive.held, cause, ROLLBACK_LIMIT) {
+        let unproven = match leases.end(drive.held, cause, ROLLBACK_LIMIT) {
             // Somebody else may have been first.
             Ok(_) | Err(ReleaseError::NoSuchLease(_)) => {
                 presence.end();
-                Ok(())
+                return Left::Cancelled;
             }
-            Err(ReleaseError::Unproven(unproven)) => Err(unproven),
-            Err(error) => Err(Unproven {
+            Err(ReleaseError::Unproven(unproven)) => unproven,
+            Err(error) => Unproven {
                 lease: order.lease.clone(),
                 job: None,
                 why: error.to_string(),
                 recorded: false,
-            }),
-        }
+            },
+        };
+        Left::Unproven(Box::new(unproven))
     }
 }

@@ -20,6 +20,8 @@ use crate::driver::store::LeaseDir;
 use crate::id::LeaseId;
 use crate::record::ReleaseCause;
 
+/// What an acquire says to its keeper once it has answered.
+const DISMISSED: &[u8] = b"d";
 /// How often an acquire that waits shows that it is alive, where locks do not tell.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
 /// How long a keeper goes on with a release that does not come to an end.
@@ -33,10 +35,20 @@ const LOOK: Duration = Duration::from_millis(200);
 const DYING: Duration = Duration::from_secs(3);
 /// How long a look of somebody else may hold the lock that says that an acquire is there.
 const LOOKED_AT: Duration = Duration::from_secs(1);
+/// How often the end of an acquire tries to see past such looks. Where it does not, its keeper
+/// looks again.
+const GLIMPSES: u32 = 10;
+/// How long a keeper may take to start.
+const STARTING: Duration = Duration::from_secs(10);
+/// How long a keeper that is not needed any more is waited for. One that is stopped goes when it
+/// is continued.
+const LEAVING: Duration = Duration::from_millis(500);
 
 /// The file that says that the lease was handed out, or its queued job left to the client. The
 /// runner and the keeper read it.
-pub(super) const CLAIMED: &str = "claimed";
+const CLAIMED: &str = "claimed";
+/// What stands in it where the job was left in the queue and nobody was given the lease.
+const LEFT: &[u8] = b"left\n";
 /// The file that an acquire holds while it waits; its age is that of the last sign of life, its
 /// content the grace in seconds.
 const ACQUIRING: &str = "acquiring";
@@ -56,7 +68,7 @@ pub struct KeeperCommand {
 pub(super) struct Presence {
     dir: LeaseDir,
     grace: Duration,
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
     keeper: Option<Child>,
     shown: SystemTime,
 }
@@ -73,11 +85,15 @@ impl Presence {
         let mut presence = Self {
             dir: dir.clone(),
             grace,
-            _lock: lock,
+            lock,
             keeper: None,
             shown: SystemTime::UNIX_EPOCH,
         };
         presence.show()?;
+        // A job that was left in the queue is waited for again: from now on it is ours to end.
+        if dir.read(CLAIMED)?.as_deref() == Some(LEFT) {
+            files::remove(&dir.file(CLAIMED))?;
+        }
         presence.keeper = keeper
             .map(|keeper| start(keeper, dir.lease(), grace))
             .transpose()?;
@@ -94,14 +110,84 @@ impl Presence {
         Ok(())
     }
 
-    /// The acquire has answered: nothing is left to watch.
-    pub(super) fn end(mut self) {
-        drop(files::remove(&self.dir.file(ACQUIRING)));
-        if let Some(mut keeper) = self.keeper.take() {
-            drop(keeper.stdin.take());
-            drop(keeper.wait());
+    /// Whether no other acquire waits for the lease. Where one does, this one is not there any
+    /// more for whoever looks.
+    pub(super) fn is_alone(&mut self) -> bool {
+        let alone = self.leave().is_some();
+        if alone {
+            self.lock = share(&self.dir.file(ACQUIRING)).ok().flatten();
         }
+        alone
     }
+
+    /// The acquire has answered: nothing is left to watch. Whether no other one waits.
+    pub(super) fn end(mut self) -> bool {
+        let alone = self.leave();
+        if alone.is_some() {
+            drop(files::remove(&self.dir.file(ACQUIRING)));
+        }
+        if let Some(mut keeper) = self.keeper.take() {
+            // One that was killed hears nothing, and need not.
+            drop(
+                keeper
+                    .stdin
+                    .take()
+                    .map(|mut stdin| stdin.write_all(DISMISSED)),
+            );
+            process::wait(&mut keeper, LEAVING);
+        }
+        alone.is_some()
+    }
+
+    /// Gives up the lock of this acquire; what keeps others from coming, if no other one has it.
+    fn leave(&mut self) -> Option<Alone> {
+        self.lock = None;
+        let path = self.dir.file(ACQUIRING);
+        for _ in 0..GLIMPSES {
+            match Lock::try_take(&path, FlockOperation::NonBlockingLockExclusive) {
+                Ok(Some(lock)) if files::locks_are_inherited(self.dir.path()) => {
+                    return Some(Alone { _lock: Some(lock) });
+                }
+                // Another one's sign of life is younger than our last.
+                Ok(Some(lock)) => {
+                    let ours = files::modified(&path).is_ok_and(|sign| sign <= self.shown);
+                    return ours.then_some(Alone { _lock: Some(lock) });
+                }
+                Ok(None) if self.dir.exists() => pause(Duration::from_millis(1)),
+                // Where there are no locks, or there is no lease, nobody can be seen.
+                Ok(None) | Err(_) => return Some(Alone { _lock: None }),
+            }
+        }
+        None
+    }
+}
+
+/// That no other acquire waits for a lease, and none begins as long as this lasts.
+struct Alone {
+    _lock: Option<Lock>,
+}
+
+/// Says that a lease was handed out, if that was not said before; whether it was not.
+pub(super) fn claim(dir: &LeaseDir) -> io::Result<bool> {
+    let first = dir.read(CLAIMED)?.is_none_or(|said| said == LEFT);
+    if first {
+        dir.write(CLAIMED, b"")?;
+    }
+    Ok(first)
+}
+
+/// Says that the job of a lease stays in the queue with nobody waiting for it, unless the lease
+/// was handed out.
+pub(super) fn leave_queued(dir: &LeaseDir) -> io::Result<()> {
+    if dir.read(CLAIMED)?.is_none() {
+        dir.write(CLAIMED, LEFT)?;
+    }
+    Ok(())
+}
+
+/// Whether a lease was handed out, or its job left in the queue since an acquire last began.
+pub(super) fn is_claimed(dir: &LeaseDir) -> bool {
+    dir.file(CLAIMED).exists()
 }
 
 /// Takes the lock that says that an acquire is there. A keeper or a list that looks whether one is
@@ -129,22 +215,13 @@ fn start(command: &KeeperCommand, lease: &LeaseId, grace: Duration) -> io::Resul
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     let mut child = process::spawn(&mut keeper)?;
-    let mut ready = [0];
-    let said = child
-        .stdout
-        .take()
-        .map(|mut stdout| stdout.read_exact(&mut ready));
-    match said {
-        Some(Ok(())) => {
-            crash_point("keeper started");
-            Ok(child)
-        }
-        _ => {
-            drop(child.stdin.take());
-            drop(child.wait());
-            Err(io::Error::other("the keeper did not start"))
-        }
+    let ready = child.stdout.take();
+    if ready.is_some_and(|mut stdout| process::read_byte(&mut stdout, STARTING).is_some()) {
+        crash_point("keeper started");
+        return Ok(child);
     }
+    process::kill(&mut child, LEAVING);
+    Err(io::Error::other("the keeper did not start"))
 }
 
 impl Leases {
@@ -160,7 +237,9 @@ impl Leases {
         io::stdout().write_all(b"k")?;
         io::stdout().flush()?;
         close_stdout();
-        io::copy(&mut io::stdin(), &mut io::sink())?;
+        if matches!(io::stdin().read(&mut [0]), Ok(1)) {
+            return Ok(());
+        }
         let dir = self.store.dir(lease);
         let deadline = Deadline::after(grace);
         let dying = Deadline::after(DYING);
@@ -220,7 +299,7 @@ fn close_stdout() {
 
 /// Whether an acquire of this lease was begun and has not answered.
 fn is_unclaimed(dir: &LeaseDir) -> bool {
-    dir.exists() && dir.file(ACQUIRING).exists() && !dir.file(CLAIMED).exists()
+    dir.exists() && dir.file(ACQUIRING).exists() && !is_claimed(dir)
 }
 
 /// Whether an acquire of this lease is alive.

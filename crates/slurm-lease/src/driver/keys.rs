@@ -1,15 +1,19 @@
 //! The key pair of a lease, and the host key that it may meet.
 
 use std::io;
-use std::process::Stdio;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::answer::Exit;
 use crate::driver::files;
 use crate::driver::process;
 use crate::driver::store::LeaseDir;
 use crate::endpoint::Endpoint;
 use crate::record::Access;
+
+/// How long ssh-keygen may take, which takes milliseconds.
+const KEYGEN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Makes the key pair of a lease with ssh-keygen, unless it is there, and says where the private
 /// half is.
@@ -38,32 +42,26 @@ pub(crate) fn public(key: &Utf8Path) -> Utf8PathBuf {
 
 fn generate(path: &Utf8Path, comment: &str) -> io::Result<()> {
     let mut keygen = process::command("ssh-keygen");
-    keygen
-        .args([
-            "-q",
-            "-t",
-            "ed25519",
-            "-N",
-            "",
-            "-C",
-            comment,
-            "-f",
-            path.as_str(),
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let output = process::output(&mut keygen).map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot start ssh-keygen: {error}"))
-    })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!(
-        "ssh-keygen failed: {}",
-        said.trim()
-    )))
+    keygen.args([
+        "-q",
+        "-t",
+        "ed25519",
+        "-N",
+        "",
+        "-C",
+        comment,
+        "-f",
+        path.as_str(),
+    ]);
+    let answer = process::answer(&mut keygen, None, KEYGEN_LIMIT);
+    let said = String::from_utf8_lossy(&answer.stderr);
+    let why = match answer.exit {
+        Exit::Status(0) => return Ok(()),
+        Exit::Status(_) | Exit::Signal(_) => format!("ssh-keygen failed: {}", said.trim()),
+        Exit::TimedOut => format!("ssh-keygen did not end within {} s", KEYGEN_LIMIT.as_secs()),
+        Exit::NotStarted(why) => why,
+    };
+    Err(io::Error::other(why))
 }
 
 /// Where a key that lies elsewhere is linked in the directory of a lease.

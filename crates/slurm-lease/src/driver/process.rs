@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Output, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -146,11 +146,40 @@ pub(crate) fn answer(
     }
 }
 
-/// Starts a process and waits for its end.
-pub(crate) fn output(process: &mut std::process::Command) -> io::Result<Output> {
-    let output = spawn(process)?.wait_with_output()?;
-    crash_point("command answered");
-    Ok(output)
+/// Waits for the end of a process, for so long; whether it has come.
+pub(crate) fn wait(child: &mut Child, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    while matches!(child.try_wait(), Ok(None)) {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+/// Ends a process that is of no use, and waits for that, for so long.
+pub(crate) fn kill(child: &mut Child, limit: Duration) {
+    drop(child.kill());
+    wait(child, limit);
+}
+
+/// The next byte of a pipe, if it comes within the limit.
+pub(crate) fn read_byte(pipe: &mut (impl Read + AsFd), limit: Duration) -> Option<u8> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = rustix::event::Timespec::try_from(left).ok();
+        let ready = poll(&mut [PollFd::new(pipe, PollFlags::IN)], timeout.as_ref());
+        match ready {
+            // A signal that ends a wait is heard of by whoever waits for it.
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(1) => break,
+            _ => return None,
+        }
+    }
+    let mut byte = [0];
+    matches!(pipe.read(&mut byte), Ok(1)).then_some(byte[0])
 }
 
 fn not_started(program: &str, error: &dyn std::fmt::Display) -> Answer {
@@ -211,10 +240,7 @@ fn end(child: &mut Child) -> Exit {
         // A group that is gone already needs no killing; the child itself is waited for below.
         let _killed = kill_process_group(group, Signal::KILL);
     }
-    let deadline = Instant::now() + DYING;
-    while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait(child, DYING);
     Exit::TimedOut
 }
 

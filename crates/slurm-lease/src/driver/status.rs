@@ -12,7 +12,7 @@ use crate::driver::clock::{Deadline, now};
 use crate::driver::drive::{Drive, Driven};
 use crate::driver::files;
 use crate::driver::former;
-use crate::driver::keeper::{CLAIMED, is_being_acquired};
+use crate::driver::keeper::{claim, is_being_acquired};
 use crate::driver::keys;
 use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
 use crate::endpoint::{Endpoint, EndpointError, StopMarker};
@@ -127,9 +127,7 @@ impl Leases {
     /// # Errors
     /// When that can't be written down.
     pub fn claim(&self, view: &View) -> Result<(), StoreError> {
-        if !view.dir.file(CLAIMED).exists() {
-            view.dir.write(CLAIMED, b"")?;
-        }
+        claim(&view.dir)?;
         Ok(())
     }
 

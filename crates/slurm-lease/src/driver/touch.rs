@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::driver::Leases;
 use crate::driver::clock::now;
-use crate::driver::keeper::CLAIMED;
+use crate::driver::keeper::claim;
 use crate::driver::status::StatusError;
 use crate::driver::store::StoreError;
 use crate::id::LeaseId;
@@ -33,14 +33,10 @@ impl Leases {
         let mut lines = Vec::new();
         let written = write_lines(&mut lines, lifetime)
             .and_then(|()| dir.write("heartbeat", &lines))
-            .and_then(|()| {
-                if dir.file(CLAIMED).exists() {
-                    Ok(())
-                } else {
-                    dir.write(CLAIMED, b"")
-                }
-            });
-        written.map_err(|error| StatusError::Store(StoreError::Io(error)))
+            .and_then(|()| claim(&dir));
+        written
+            .map(drop)
+            .map_err(|error| StatusError::Store(StoreError::Io(error)))
     }
 }
 

@@ -1,0 +1,188 @@
+//! Several acquires of one lease: whoever gives up takes nothing away from another.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use fake_slurm::{Action, ClusterConfig, Controller, Execution, Fault, Program};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::client::{acquire, warmup};
+use crate::fake_site::{Site, each, publishing};
+use crate::truth::{seconds, until};
+
+/// An sshd that can be stopped, as by SIGSTOP: whoever connects then hears nothing.
+struct Greeter {
+    port: u16,
+    is_stopped: Arc<AtomicBool>,
+}
+
+impl Greeter {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&is_stopped);
+        thread::spawn(move || {
+            let mut unheard = Vec::new();
+            for stream in listener.incoming().flatten() {
+                let mut stream = stream;
+                if !stopped.load(Ordering::SeqCst) {
+                    // Whoever has gone away needs no greeting.
+                    drop(stream.write_all(b"SSH-2.0-greeter\r\n"));
+                }
+                unheard.push(stream);
+            }
+        });
+        Self { port, is_stopped }
+    }
+
+    fn stop(&self, stopped: bool) {
+        self.is_stopped.store(stopped, Ordering::SeqCst);
+    }
+}
+
+/// How an acquire comes to nothing.
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    TimeOut,
+    Signal,
+}
+
+#[test]
+fn a_lease_in_use_is_not_taken_back_by_an_acquire_that_gets_no_answer() {
+    each(&[Failure::TimeOut, Failure::Signal], |failure| {
+        let greeter = Greeter::new();
+        let site = Site::with_config(ClusterConfig {
+            execution: Execution::Processes,
+            ..ClusterConfig::default()
+        });
+        let runner = site.runner(&format!("{}exec sleep 600\n", publishing(greeter.port)));
+        let site = site.with_options(&["--runner-script", &runner]);
+        let identity = site.identity();
+        let lease = site.warmup(&identity, &json!({})).lease();
+        greeter.stop(true);
+        let limit = match failure {
+            Failure::TimeOut => 2,
+            Failure::Signal => 600,
+        };
+        let running = site.begin(&acquire(
+            &identity,
+            &json!({"acquireTimeoutSeconds": limit}),
+        ));
+        until(seconds(10), "the second acquire to wait", || {
+            site.lease_file(&identity, "acquiring").exists()
+        });
+        if matches!(failure, Failure::Signal) {
+            running.signal(Signal::TERM);
+        }
+        let error = running.finish(seconds(40)).error();
+        assert!(error.contains("was handed out before"), "{error}");
+        assert_eq!(site.live(&identity).len(), 1);
+        greeter.stop(false);
+        assert_eq!(site.resolve(&identity).lease()["ssh"], lease["ssh"]);
+        site.release(&identity).done();
+        site.assert_nothing_left();
+    });
+}
+
+#[test]
+fn an_acquire_that_gives_up_leaves_the_job_to_another_that_waits() {
+    let failures = [Failure::TimeOut, Failure::Signal];
+    each(&failures, |failure| {
+        let site = Site::queueing();
+        let identity = site.identity();
+        let limit = match failure {
+            Failure::TimeOut => 4,
+            Failure::Signal => 600,
+        };
+        let first = site.begin(&acquire(
+            &identity,
+            &json!({"acquireTimeoutSeconds": limit}),
+        ));
+        site.wait_for_job(&identity);
+        let mut second = site.begin(&acquire(&identity, &json!({})));
+        let watching = format!("{} 0", identity.lease);
+        until(seconds(10), "two keepers", || {
+            let processes = site.processes();
+            let keepers = processes
+                .iter()
+                .filter(|one| one.command.contains(&watching));
+            keepers.count() == 2
+        });
+        if matches!(failure, Failure::Signal) {
+            first.signal(Signal::TERM);
+        }
+        let error = first.finish(seconds(40)).error();
+        assert!(error.contains("another process waits"), "{error}");
+        assert_eq!(site.live(&identity).len(), 1);
+        assert!(second.is_going_on());
+        // The last one has nobody to leave it to.
+        second.signal(Signal::TERM);
+        let error = second.finish(seconds(60)).error();
+        assert!(error.contains("was cancelled"), "{error}");
+        assert_eq!(site.submissions().len(), 1);
+        site.assert_nothing_left();
+    });
+}
+
+#[test]
+fn the_second_of_two_is_told_what_is_the_matter_itself() {
+    let site = Site::new();
+    let identity = site.identity();
+    let down = Action::Controller(Controller::Down);
+    site.cluster.inject(Fault::on_any(down)).unwrap();
+    let request = acquire(&identity, &json!({}));
+    let first = site.begin(&request);
+    until(seconds(20), "the first to ask", || {
+        site.cluster.calls_of(Program::Squeue).unwrap().len() >= 2
+    });
+    let second = site.begin(&request);
+    for running in [first, second] {
+        let error = running.finish(seconds(90)).error();
+        assert!(error.contains("nothing was submitted"), "{error}");
+    }
+    site.assert_nothing_left();
+}
+
+/// What becomes of an acquire that waits for a job that an earlier one left in the queue.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Told,
+    Killed,
+}
+
+#[test]
+fn a_job_that_was_left_in_the_queue_is_not_left_twice() {
+    each(&[End::Told, End::Killed], |end| {
+        let site = Site::queueing();
+        let identity = site.identity();
+        let config = json!({"acquireTimeoutSeconds": 1});
+        let error = site.warmup(&identity, &config).error();
+        assert!(error.contains("job 1 is kept"), "{error}");
+        assert!(site.lease_file(&identity, "claimed").exists());
+        let mut again = site.begin(&warmup(&identity, &json!({"unclaimedGraceSeconds": 2})));
+        until(seconds(20), "the job to be waited for", || {
+            !site.lease_file(&identity, "claimed").exists() && site.keeper(&identity).is_some()
+        });
+        match end {
+            End::Told => again.signal(Signal::TERM),
+            End::Killed => again.kill_group(),
+        }
+        until(seconds(30), "the job to leave the queue", || {
+            site.live(&identity).is_empty()
+        });
+        if matches!(end, End::Told) {
+            let error = again.finish(seconds(60)).error();
+            assert!(error.contains("kept for a while"), "{error}");
+        }
+        until(seconds(20), "the record to be removed", || {
+            site.records().is_empty()
+        });
+        assert_eq!(site.submissions().len(), 1);
+        site.assert_nothing_left();
+    });
+}
