@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use fake_slurm::Program;
@@ -136,13 +137,29 @@ enum Next {
     List,
     Cleanup,
     Acquire,
+    Doctor,
+    Resolve,
+    ResolveItself,
+    Release,
+    Touch,
 }
 
 #[test]
 fn where_the_keeper_was_killed_too_the_next_one_does_its_work() {
-    each(&[Next::List, Next::Cleanup, Next::Acquire], |next| {
+    let everybody = [
+        Next::List,
+        Next::Cleanup,
+        Next::Acquire,
+        Next::Doctor,
+        Next::Resolve,
+        Next::ResolveItself,
+        Next::Release,
+        Next::Touch,
+    ];
+    each(&everybody, |next| {
         let site = Site::queueing();
         let (identity, other) = (site.identity(), site.identity());
+        site.warmup_modelled(&other);
         let mut running = begin(&site, &identity, &warmup(&identity, &grace(1)));
         let keeper = site.keeper(&identity).expect("a keeper").pid;
         signal(keeper, Signal::KILL);
@@ -157,15 +174,44 @@ fn where_the_keeper_was_killed_too_the_next_one_does_its_work() {
                 site.cleanup().done();
                 site.live(&identity).is_empty()
             }),
-            Next::Acquire => {
-                let config = json!({"acquireTimeoutSeconds": 1});
-                until(seconds(60), "the job to leave the queue", || {
-                    site.acquire(&other, &config).error();
+            Next::Acquire => until(seconds(60), "the job to leave the queue", || {
+                site.warmup(&other, &json!({})).lease();
+                site.live(&identity).is_empty()
+            }),
+            Next::Doctor => until(seconds(30), "the job to leave the queue", || {
+                site.doctor(&json!({})).done();
+                site.live(&identity).is_empty()
+            }),
+            Next::Resolve => until(seconds(30), "the job to leave the queue", || {
+                site.resolve(&other).lease();
+                site.live(&identity).is_empty()
+            }),
+            Next::ResolveItself => until(seconds(30), "the job to leave the queue", || {
+                site.resolve(&identity).error();
+                site.live(&identity).is_empty()
+            }),
+            Next::Release => {
+                until(seconds(10), "its grace to be over", || {
+                    site.is_past_grace(&identity, seconds(1))
+                });
+                site.release(&other).done();
+                until(seconds(30), "the job to leave the queue", || {
                     site.live(&identity).is_empty()
                 });
             }
+            Next::Touch => until(seconds(30), "the job to leave the queue", || {
+                let touch = json!({
+                    "protocolVersion": 1, "operation": "touch", "lease": other.json(),
+                });
+                site.ask(&touch).done();
+                site.live(&identity).is_empty()
+            }),
         }
-        site.cleanup().done();
+        until(seconds(20), "the record to be removed", || {
+            site.cleanup().done();
+            !site.records().contains(&identity.lease)
+        });
+        site.release(&other).done();
         site.assert_nothing_left();
     });
 }
@@ -322,5 +368,67 @@ fn a_lease_of_which_nobody_could_be_told_is_ended() {
     unheard(&warmup(&identity, &json!({})));
     assert_eq!(site.resolve(&identity).lease()["ssh"], lease["ssh"]);
     site.release(&identity).done();
+    site.assert_nothing_left();
+}
+
+#[test]
+fn a_keeper_that_is_stopped_delays_no_answer() {
+    let site = Site::queueing();
+    let identity = site.identity();
+    let running = begin(&site, &identity, &warmup(&identity, &grace(1)));
+    let keeper = site.keeper(&identity).expect("a keeper").pid;
+    signal(keeper, Signal::STOP);
+    let job = site.wait_for_job(&identity);
+    site.cluster.start(job).unwrap();
+    site.publish(&identity);
+    running.finish(seconds(30)).lease();
+    // It was told that it is not needed, and hears that once it can.
+    signal(keeper, Signal::CONT);
+    until(seconds(10), "the keeper to end", || !is_alive(keeper));
+    assert_eq!(site.live(&identity).len(), 1);
+    site.release(&identity).done();
+    site.assert_nothing_left();
+}
+
+#[test]
+fn a_keeper_outlasts_a_record_that_can_not_be_read() {
+    let site = Site::queueing();
+    let identity = site.identity();
+    let mut running = begin(&site, &identity, &warmup(&identity, &grace(1)));
+    let keeper = site.keeper(&identity).expect("a keeper").pid;
+    let path = site.lease_file(&identity, "journal.jsonl");
+    let journal = fs::read_to_string(&path).unwrap();
+    running.stop_listening();
+    signal(running.pid(), Signal::STOP);
+    // As a newer release would write it.
+    let (first, rest) = journal.split_once('\n').unwrap();
+    let newer = first.replacen("\"v\":1", "\"v\":99", 1);
+    assert_ne!(newer, first);
+    fs::write(&path, format!("{newer}\n{rest}")).unwrap();
+    running.kill_group();
+    let ending = site.lease_file(&identity, "ending.lock");
+    until(seconds(20), "the keeper to begin", || ending.exists());
+    // It tries several times a second.
+    std::thread::sleep(seconds(1));
+    assert!(is_alive(keeper), "it has given up");
+    fs::write(&path, journal).unwrap();
+    assert_ends(&site, &identity);
+}
+
+#[test]
+fn an_ssh_keygen_that_hangs_delays_no_answer_for_long() {
+    let site = Site::new();
+    let bin = site.root().join("hanging");
+    fs::create_dir(&bin).unwrap();
+    let keygen = bin.join("ssh-keygen");
+    fs::write(&keygen, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    fs::set_permissions(&keygen, fs::Permissions::from_mode(0o755)).unwrap();
+    let site = site.searching(&bin);
+    let identity = site.identity();
+    let reply = site.acquire(&identity, &json!({})).within(seconds(30));
+    let error = reply.error();
+    assert!(error.contains("ssh-keygen did not end"), "{error}");
+    assert!(site.submissions().is_empty());
+    site.cleanup().done();
     site.assert_nothing_left();
 }

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use fake_slurm::{Action, ClusterConfig, Controller, Execution, Fault, Program};
 use rustix::process::Signal;
@@ -185,4 +186,44 @@ fn a_job_that_was_left_in_the_queue_is_not_left_twice() {
         assert_eq!(site.submissions().len(), 1);
         site.assert_nothing_left();
     });
+}
+
+#[test]
+fn abandoned_leases_cost_others_no_time() {
+    let site = Site::queueing();
+    let abandoned: Vec<_> = (0..6).map(|_| site.identity()).collect();
+    let config = json!({"unclaimedGraceSeconds": 1});
+    let mut running: Vec<_> = abandoned
+        .iter()
+        .map(|identity| site.begin(&warmup(identity, &config)))
+        .collect();
+    for identity in &abandoned {
+        site.wait_for_job(identity);
+    }
+    for identity in &abandoned {
+        let keeper = site.keeper(identity).expect("a keeper").pid;
+        crate::cluster::signal(keeper, Signal::KILL);
+    }
+    running.iter_mut().for_each(|one| one.kill_group());
+    until(seconds(10), "their grace to be over", || {
+        abandoned
+            .iter()
+            .all(|identity| site.is_past_grace(identity, seconds(1)))
+    });
+    for program in [Program::Squeue, Program::Scontrol, Program::Scancel] {
+        site.inject(program, Action::Hang);
+    }
+    site.forget_queue();
+    let limit = json!({"acquireTimeoutSeconds": 1});
+    let reply = site.acquire(&site.identity(), &limit);
+    // Its own limit, and ten seconds for what it was about.
+    reply.within(Duration::from_secs(18)).error();
+    site.cluster.clear_faults().unwrap();
+    until(seconds(60), "the abandoned jobs to leave the queue", || {
+        abandoned
+            .iter()
+            .all(|identity| site.live(identity).is_empty())
+    });
+    site.cleanup().done();
+    site.assert_nothing_left();
 }

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use fake_slurm::{
     Action, Base, ClusterConfig, Execution, FakeCluster, Fault, Job, LoggedCall, Program,
@@ -152,6 +153,14 @@ impl Site {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The same site for somebody who finds the programs in this directory before all others.
+    pub(crate) fn searching(self, directory: &Path) -> Self {
+        let mut known = self.environment.iter();
+        let known = known.find(|(name, _)| name == "PATH").unwrap();
+        let search = format!("{}:{}", directory.display(), known.1);
+        self.with_variable("PATH", &search)
     }
 
     /// The same site, where two absences must be so far apart to prove an end.
@@ -333,6 +342,13 @@ impl Site {
         let is_keeper = |process: &Process| process.command.contains(" keep ");
         let mut processes = processes_of(&identity.lease).into_iter();
         processes.find(is_keeper)
+    }
+
+    /// Whether an acquire that was killed last showed that it was there so long ago.
+    pub(crate) fn is_past_grace(&self, identity: &Identity, grace: Duration) -> bool {
+        let sign = fs::metadata(self.lease_file(identity, "acquiring")).unwrap();
+        let age = sign.modified().unwrap().elapsed();
+        age.is_ok_and(|age| age >= grace)
     }
 
     /// What a resolve says that fails in these words sooner or later.

@@ -182,7 +182,10 @@ impl Leases {
         if !faults.is_empty() {
             return Err(AcquireError::Unfit { faults });
         }
-        self.end_abandoned(&order.lease);
+        match self.keeper {
+            Some(_) => self.pursue_abandoned(Some(&order.lease)),
+            None => self.end_abandoned(&order.lease),
+        }
         self.learn_site(order.cluster.as_ref());
         let mut held = self.begin(order)?;
         self.prepare(&mut held, order)?;

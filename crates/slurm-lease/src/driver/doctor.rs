@@ -33,6 +33,7 @@ impl Leases {
     /// the job (`sbatch --test-only`).
     pub fn check_up(&self, order: &Order) -> CheckUp {
         let deadline = Deadline::after(DOCTOR_LIMIT);
+        self.pursue_abandoned(None);
         let mut found = CheckUp::default();
         found
             .facts

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, SystemTime};
 
 use camino::Utf8Path;
@@ -52,6 +52,13 @@ const LEFT: &[u8] = b"left\n";
 /// The file that an acquire holds while it waits; its age is that of the last sign of life, its
 /// content the grace in seconds.
 const ACQUIRING: &str = "acquiring";
+
+/// The file that the keeper has locked that ends a lease.
+const ENDING: &str = "ending.lock";
+/// How many keepers an operation starts, or finds at work, for leases that others abandoned.
+const MOST_KEEPERS: usize = 8;
+/// How long it may take over that.
+const STARTING_ALL: Duration = Duration::from_millis(500);
 
 /// How to start the process that watches an acquire: its program and first arguments. The lease
 /// and the grace follow as two more; the program must then call [`Leases::keep`].
@@ -205,6 +212,21 @@ fn share(path: &Utf8Path) -> io::Result<Option<Lock>> {
 
 /// Starts a keeper, and returns once it is out of our process group.
 fn start(command: &KeeperCommand, lease: &LeaseId, grace: Duration) -> io::Result<Child> {
+    let (mut child, mut ready) = launch(command, lease, grace)?;
+    if process::read_byte(&mut ready, STARTING).is_some() {
+        crash_point("keeper started");
+        return Ok(child);
+    }
+    process::kill(&mut child, LEAVING);
+    Err(io::Error::other("the keeper did not start"))
+}
+
+/// Starts a keeper; it says by this pipe when it is out of our process group.
+fn launch(
+    command: &KeeperCommand,
+    lease: &LeaseId,
+    grace: Duration,
+) -> io::Result<(Child, ChildStdout)> {
     let mut keeper = process::command(&command.program);
     crash::spare(&mut keeper)
         .args(&command.arguments)
@@ -216,12 +238,8 @@ fn start(command: &KeeperCommand, lease: &LeaseId, grace: Duration) -> io::Resul
         .stderr(Stdio::null());
     let mut child = process::spawn(&mut keeper)?;
     let ready = child.stdout.take();
-    if ready.is_some_and(|mut stdout| process::read_byte(&mut stdout, STARTING).is_some()) {
-        crash_point("keeper started");
-        return Ok(child);
-    }
-    process::kill(&mut child, LEAVING);
-    Err(io::Error::other("the keeper did not start"))
+    let ready = ready.ok_or_else(|| io::Error::other("the keeper has no pipe"))?;
+    Ok((child, ready))
 }
 
 impl Leases {
@@ -234,8 +252,9 @@ impl Leases {
     pub fn keep(&self, lease: &LeaseId, grace: Duration) -> io::Result<()> {
         // In a session of our own neither the client's kill nor the end of a terminal reaches us.
         let _session = rustix::process::setsid();
-        io::stdout().write_all(b"k")?;
-        io::stdout().flush()?;
+        // Whoever started us may be gone, which is what we are here for.
+        drop(io::stdout().write_all(b"k"));
+        drop(io::stdout().flush());
         close_stdout();
         if matches!(io::stdin().read(&mut [0]), Ok(1)) {
             return Ok(());
@@ -256,20 +275,65 @@ impl Leases {
             }
             pause(LOOK);
         }
-        let give_up = Deadline::after(RELEASE_FOR);
+        // One is enough. Where there can be no lock, several do no harm.
+        let ending = take_up(&dir);
+        if !matches!(ending, Ok(None)) {
+            self.end_in_time(lease, Deadline::after(RELEASE_FOR));
+        }
+        Ok(())
+    }
+
+    /// Ends a lease however often that must be tried.
+    fn end_in_time(&self, lease: &LeaseId, give_up: Deadline) {
         while !give_up.has_passed() {
             let attempt = Deadline::after(ATTEMPT);
             let ended = self
                 .hold_to_end(lease, &Called::default(), attempt)
                 .and_then(|held| self.end(held, ReleaseCause::Abandoned, attempt.left()));
             match ended {
-                Ok(_) | Err(ReleaseError::NoSuchLease(_)) => return Ok(()),
+                Ok(_) | Err(ReleaseError::NoSuchLease(_)) => return,
+                // What can't be read now, is later.
                 Err(_) => {}
             }
             pause(LOOK);
         }
-        Ok(())
     }
+
+    /// Has those leases ended whose acquire died before it answered and whose keeper did not end
+    /// them: by a new keeper each, so that nobody waits for that. Asks nothing of Slurm.
+    pub(super) fn pursue_abandoned(&self, except: Option<&LeaseId>) {
+        let deadline = Deadline::after(STARTING_ALL);
+        let mut keepers = 0;
+        for lease in self.store.leases().unwrap_or_default() {
+            if except == Some(&lease) || keepers == MOST_KEEPERS || deadline.has_passed() {
+                continue;
+            }
+            keepers += usize::from(self.pursue_if_abandoned(&lease, deadline));
+        }
+    }
+
+    /// The same for one lease; whether a keeper is about it.
+    pub(super) fn pursue_if_abandoned(&self, lease: &LeaseId, deadline: Deadline) -> bool {
+        let dir = self.store.dir(lease);
+        if !is_abandoned(&dir) {
+            return false;
+        }
+        if matches!(take_up(&dir), Ok(None)) {
+            return true;
+        }
+        let Some(keeper) = &self.keeper else {
+            return false;
+        };
+        // One that has not come so far as to answer goes on by itself.
+        launch(keeper, lease, Duration::ZERO)
+            .map(|(_, mut ready)| process::read_byte(&mut ready, deadline.left()))
+            .is_ok()
+    }
+}
+
+/// The lock of the keeper that ends a lease; nothing where another has it.
+fn take_up(dir: &LeaseDir) -> io::Result<Option<Lock>> {
+    Lock::try_take(&dir.file(ENDING), FlockOperation::NonBlockingLockExclusive)
 }
 
 /// Whether a lease was neither handed out nor is being acquired, and its grace is over.

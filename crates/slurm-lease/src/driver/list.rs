@@ -24,7 +24,7 @@ const LIST_LIMIT: Duration = Duration::from_secs(7);
 const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
 /// How long one lease may take of it.
 const EACH_LIMIT: Duration = Duration::from_secs(20);
-/// How long an acquire may take over the end of somebody else's abandoned lease.
+/// How long an acquire may take over the ends of other people's abandoned leases.
 const ABANDONED_LIMIT: Duration = Duration::from_secs(2);
 /// How old a picture of the queue may be to look for jobs without a record.
 const STRAYS_AGE: SignedDuration = SignedDuration::from_secs(1);
@@ -157,16 +157,18 @@ impl Leases {
         Ok(cleaned)
     }
 
-    /// Ends the leases whose acquire died before it answered, where no keeper did. Asks nothing of
-    /// Slurm where there is none.
+    /// Ends the leases whose acquire died before it answered, where no keeper did and none can be
+    /// started. Asks nothing of Slurm where there is none.
     pub(super) fn end_abandoned(&self, except: &LeaseId) {
+        let deadline = Deadline::after(ABANDONED_LIMIT);
         for lease in self.store.leases().unwrap_or_default() {
-            if lease == *except || !is_abandoned(&self.store.dir(&lease)) {
+            let dir = self.store.dir(&lease);
+            if lease == *except || deadline.has_passed() || !is_abandoned(&dir) {
                 continue;
             }
             if let Ok((held, false)) = self.hold(&lease) {
                 // Once the wish is on disk, whoever comes next goes on with it.
-                drop(self.end(held, ReleaseCause::Abandoned, ABANDONED_LIMIT));
+                drop(self.end(held, ReleaseCause::Abandoned, deadline.left()));
             }
         }
     }

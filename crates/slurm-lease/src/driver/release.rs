@@ -110,6 +110,7 @@ impl Leases {
         lease: &LeaseId,
         called: &Called,
     ) -> Result<Released, ReleaseError> {
+        self.pursue_abandoned(Some(lease));
         let deadline = Deadline::after(RELEASE_LIMIT);
         let held = self.hold_to_end(lease, called, deadline)?;
         self.end_by(held, ReleaseCause::Asked, deadline)

@@ -97,6 +97,7 @@ impl Leases {
     /// error: see [`Lease::unknown`].
     pub fn status(&self, lease: &LeaseId) -> Result<View, StatusError> {
         let deadline = Deadline::after(STATUS_LIMIT);
+        self.pursue_abandoned(Some(lease));
         let (held, lost) = match self.hold(lease) {
             Err(StatusError::NoSuchLease(lease)) => return self.unrecorded(lease, deadline),
             other => other?,
@@ -108,6 +109,9 @@ impl Leases {
         view.ready = view.ready.filter(|endpoint| {
             !direct || endpoint.proxy_command.is_some() || banner::answers(endpoint, limit)
         });
+        if view.ready.is_none() {
+            self.pursue_if_abandoned(lease, deadline);
+        }
         Ok(view)
     }
 

@@ -26,6 +26,7 @@ impl Leases {
     /// # Errors
     /// When there is no such lease, or it can't be written.
     pub fn touch(&self, lease: &LeaseId, lifetime: Lifetime) -> Result<(), StatusError> {
+        self.pursue_abandoned(Some(lease));
         let dir = self.store.dir(lease);
         if !dir.exists() {
             return Err(StatusError::NoSuchLease(lease.clone()));
