@@ -23,3 +23,16 @@ pub struct Answer {
     /// What it wrote to stderr, byte for byte.
     pub stderr: Vec<u8>,
 }
+
+#[cfg(feature = "driver")]
+impl Answer {
+    /// One of a command that wrote nothing.
+    pub(crate) fn of(exit: Exit) -> Self {
+        let (stdout, stderr) = (Vec::new(), Vec::new());
+        Self {
+            exit,
+            stdout,
+            stderr,
+        }
+    }
+}

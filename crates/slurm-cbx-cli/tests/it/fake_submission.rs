@@ -1,6 +1,8 @@
 //! Submissions whose answer says too little, comes too late, or does not come.
 
-use std::time::Duration;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, SystemTime};
 
 use fake_slurm::{Action, Fault, Program};
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 use crate::client::{acquire, text, warmup};
 use crate::cluster::signal;
 use crate::fake_site::{Site, each};
-use crate::truth::{eventually, seconds, until};
+use crate::truth::{eventually, is_alive, seconds, until};
 use rustix::process::Signal;
 
 /// What can happen to an answer whose request was carried out.
@@ -139,6 +141,97 @@ fn a_submission_that_hangs_is_neither_repeated_nor_forgotten() {
     site.release(&identity).within(seconds(25)).done();
     assert_eq!(site.submissions().len(), 1);
     site.assert_nothing_left();
+}
+
+#[test]
+fn a_submission_without_standard_input_is_waited_for_too() {
+    let site = Site::new();
+    let bin = site.root().join("wrapped");
+    fs::create_dir(&bin).unwrap();
+    let sbatch = site.cluster.bin_dir().join("sbatch");
+    let wrapper = bin.join("sbatch");
+    let script = format!("#!/bin/sh\nexec {} \"$@\" </dev/null\n", sbatch.display());
+    fs::write(&wrapper, script).unwrap();
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    let site = site.searching(&bin);
+    let identity = site.identity();
+    site.cluster
+        .inject_next(Program::Sbatch, Action::Hang)
+        .unwrap();
+    let mut running = site.begin(&acquire(&identity, &json!({})));
+    let sbatch = eventually(seconds(10), "sbatch to be called", || {
+        site.submissions().pop()
+    });
+    running.kill_group();
+    let error = site.release(&identity).within(seconds(25)).error();
+    assert!(error.contains("is not released yet"), "{error}");
+    assert_eq!(site.records(), [identity.lease.as_str()]);
+    signal(sbatch.process, Signal::KILL);
+    site.release(&identity).within(seconds(25)).done();
+    site.assert_nothing_left();
+}
+
+#[test]
+fn a_submission_that_nobody_limits_any_more_is_ended_by_whoever_finds_it() {
+    let site = Site::new();
+    let identity = site.identity();
+    site.cluster
+        .inject_next(Program::Sbatch, Action::Hang)
+        .unwrap();
+    let mut running = site.begin(&acquire(&identity, &json!({})));
+    let sbatch = eventually(seconds(10), "sbatch to be called", || {
+        site.submissions().pop()
+    });
+    let lock = site.lease_file(&identity, "submit.lock");
+    until(seconds(10), "the lock to be signed", || {
+        fs::metadata(&lock).unwrap().len() > 0
+    });
+    running.kill_group();
+    let error = site.release(&identity).within(seconds(25)).error();
+    assert!(error.contains("is not released yet"), "{error}");
+    assert!(is_alive(sbatch.process), "its time is not over yet");
+    let long_ago = SystemTime::now() - seconds(170);
+    let lock = fs::File::options().append(true).open(lock).unwrap();
+    lock.set_modified(long_ago).unwrap();
+    drop(lock);
+    site.release(&identity).within(seconds(25)).done();
+    assert!(!is_alive(sbatch.process));
+    assert_eq!(site.submissions().len(), 1);
+    site.assert_nothing_left();
+}
+
+#[test]
+fn whoever_stops_waiting_is_answered_while_sbatch_runs() {
+    each(&[false, true], |&keep| {
+        let site = Site::new();
+        let identity = site.identity();
+        // The job is there, and its number is never told.
+        site.cluster
+            .inject_next(Program::Sbatch, Action::HangAfter)
+            .unwrap();
+        let mut request = acquire(&identity, &json!({"unclaimedGraceSeconds": 1}));
+        request["keep"] = json!(keep);
+        let running = site.begin(&request);
+        let sbatch = eventually(seconds(10), "sbatch to be called", || {
+            site.submissions().pop()
+        });
+        site.wait_for_job(&identity);
+        running.signal(Signal::TERM);
+        let error = running.finish(seconds(40)).error();
+        let words = if keep {
+            "kept for a while"
+        } else {
+            "was cancelled"
+        };
+        assert!(error.contains(words), "{error}");
+        until(seconds(30), "the record to be removed", || {
+            site.records().is_empty()
+        });
+        assert!(is_alive(sbatch.process), "it was not cut short");
+        signal(sbatch.process, Signal::KILL);
+        assert_eq!(site.submissions().len(), 1);
+        site.assert_nothing_left();
+    });
 }
 
 #[test]

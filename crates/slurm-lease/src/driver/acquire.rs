@@ -204,7 +204,7 @@ impl Leases {
             leases: self,
             order,
             watch,
-            drive: Drive::new(self, held, deadline),
+            drive: Drive::new(self, held, deadline).watched(watch),
             presence,
             scouting: Deadline::after(SCOUT_LIMIT),
             first: false,

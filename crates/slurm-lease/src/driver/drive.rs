@@ -8,7 +8,9 @@ use crate::command::{QUERY_LIMIT, SUBMIT_LIMIT, Submission};
 use crate::driver::Leases;
 use crate::driver::clock::{Deadline, now, pause};
 use crate::driver::files::{self, Lock};
-use crate::driver::store::{Held, StoreError};
+use crate::driver::process;
+use crate::driver::store::{Held, LeaseDir, StoreError};
+use crate::driver::watch::Watch;
 use crate::endpoint::{Endpoint, StopMarker};
 use crate::evidence::{self, Observation, Over, Search};
 use crate::id::{JobRef, Tag};
@@ -23,6 +25,9 @@ const GLANCE_AGE: SignedDuration = SignedDuration::from_secs(1);
 
 /// How long to wait for another process to write down what it is about to submit.
 const TURN: Duration = Duration::from_millis(2);
+
+/// How long after its limit an sbatch is ended by others than the process that started it.
+const OVERDUE: Duration = Duration::from_secs(10);
 
 /// How to submit a job for a lease.
 pub(super) type Submit<'a> = dyn Fn(Tag) -> Result<Submission, ResourceError> + 'a;
@@ -47,6 +52,7 @@ pub(super) struct Drive<'a> {
     not_recorded: Option<StoreError>,
     read_only: bool,
     glance_age: SignedDuration,
+    watch: Option<&'a Watch>,
 }
 
 impl<'a> Drive<'a> {
@@ -60,7 +66,14 @@ impl<'a> Drive<'a> {
             not_recorded: None,
             read_only: false,
             glance_age: GLANCE_AGE,
+            watch: None,
         }
+    }
+
+    /// Waits no longer for sbatch once this is interrupted.
+    pub(super) fn watched(mut self, watch: &'a Watch) -> Self {
+        self.watch = Some(watch);
+        self
     }
 
     /// Has the lease seen now, not in a picture of a moment ago.
@@ -153,10 +166,19 @@ impl<'a> Drive<'a> {
     fn submit(&mut self, tag: Tag, submit: Option<&Submit<'_>>) {
         let lock = self.submitting.take();
         let submission = submit.map(|submission| submission(tag));
+        let interrupted = || {
+            self.watch
+                .is_some_and(|watch| watch.interruption().is_some())
+        };
         let outcome = match (lock, submission) {
             (Some(lock), Some(Ok(submission))) => {
                 self.forget_last_run();
-                self.leases.slurm.submit(&submission, &lock)
+                let slurm = &self.leases.slurm;
+                match slurm.submit(&submission, &lock, &interrupted) {
+                    Some(outcome) => outcome,
+                    // It holds the lock on, and what comes of it is searched for.
+                    None => return,
+                }
             }
             (_, Some(Err(error))) => Submitted::Refused(Refusal {
                 said: error.to_string(),
@@ -213,6 +235,7 @@ impl<'a> Drive<'a> {
             return Submitter::Ended;
         };
         let dir = self.held.dir();
+        end_overdue(dir);
         if files::locks_are_inherited(dir.path()) {
             return match dir.submitting() {
                 Ok(Some(_free)) => Submitter::Ended,
@@ -297,5 +320,18 @@ impl<'a> Drive<'a> {
                 (written >= started).then_some(endpoint)
             }
         }
+    }
+}
+
+/// Ends an sbatch that has had its time, where the process that would have done that was killed.
+fn end_overdue(dir: &LeaseDir) {
+    let lock = dir.submit_lock();
+    let began = files::modified(&lock).ok();
+    let age = began.and_then(|began| began.elapsed().ok());
+    if age.is_some_and(|age| age > SUBMIT_LIMIT + OVERDUE)
+        && let Ok(Some(signed)) = files::read(&lock)
+        && let Ok(group) = String::from_utf8_lossy(&signed).trim().parse()
+    {
+        process::kill_holders(group, &lock);
     }
 }

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::time::{Duration, Instant, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::FdFlags;
 
 use crate::driver::crash::crash_point;
 
@@ -301,6 +302,22 @@ impl Lock {
     /// The locked file, for a child to inherit: the lock then lasts as long as the child does.
     pub(crate) fn share(&self) -> io::Result<File> {
         self.file.try_clone()
+    }
+
+    /// The same under a number of its own, which every child inherits that is started as long as
+    /// this value is there.
+    pub(crate) fn share_openly(&self) -> io::Result<File> {
+        let file = self.share()?;
+        rustix::io::fcntl_setfd(&file, FdFlags::empty())?;
+        Ok(file)
+    }
+
+    /// Says in the file which process group has it.
+    pub(crate) fn sign(&self, group: u32) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.write_all_at(format!("{group}\n").as_bytes(), 0)?;
+        crash_point("lock signed");
+        Ok(())
     }
 }
 

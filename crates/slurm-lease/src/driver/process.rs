@@ -7,17 +7,21 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use camino::Utf8Path;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::answer::{Answer, Exit};
 use crate::command::{Command, PASSED_THROUGH, PINNED, Program};
 use crate::driver::crash::crash_point;
+use crate::driver::files::Lock;
 
 /// The most of a command's stdout that is kept. 10,000 jobs take about 3 MiB.
 const STDOUT_LIMIT: usize = 64 << 20;
@@ -99,16 +103,49 @@ impl Programs {
     /// Runs a command to its end or its time limit. `stdin` is what it finds there; without one
     /// it finds nothing.
     pub fn run(&self, command: &Command, stdin: Option<File>) -> Answer {
-        let path = match self.find(command.program) {
-            Ok(path) => path,
-            Err(error) => return not_started(command.program.name(), &error),
+        match self.process(command) {
+            Ok(mut process) => answer(&mut process, stdin, command.time_limit),
+            Err(not_started) => not_started,
+        }
+    }
+
+    /// Runs a command by all of whose processes this lock is held, whoever of us is killed. Where
+    /// it is given up on before its end, it goes on by itself, and there is no answer.
+    pub(crate) fn run_holding(
+        &self,
+        command: &Command,
+        lock: &Lock,
+        give_up: &dyn Fn() -> bool,
+    ) -> Option<Answer> {
+        let mut process = match self.process(command) {
+            Ok(process) => process,
+            Err(not_started) => return Some(not_started),
         };
+        // Programs that a site puts in the place of Slurm's may drop one of the two: a shell its
+        // standard input, others all that is more than standard.
+        let child = lock.share().and_then(|stdin| {
+            piped(&mut process, Some(stdin));
+            spawn_holding(&mut process, Some(lock))
+        });
+        match child {
+            Ok(child) => {
+                // Where that fails, nobody can end it in our place.
+                drop(lock.sign(child.id()));
+                watch(child, command.time_limit, give_up)
+            }
+            Err(error) => Some(not_started(command.program.name(), &error)),
+        }
+    }
+
+    fn process(&self, command: &Command) -> Result<std::process::Command, Answer> {
+        let path = self.find(command.program);
+        let path = path.map_err(|error| not_started(command.program.name(), &error))?;
         let mut process = self::command(path);
         process
             .args(&command.arguments)
             .env_clear()
             .envs(environment(command));
-        answer(&mut process, stdin, command.time_limit)
+        Ok(process)
     }
 }
 
@@ -119,6 +156,15 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> std::process::Command {
 
 /// Starts a process.
 pub(crate) fn spawn(process: &mut std::process::Command) -> io::Result<Child> {
+    spawn_holding(process, None)
+}
+
+/// Starts a process that holds a lock.
+fn spawn_holding(process: &mut std::process::Command, lock: Option<&Lock>) -> io::Result<Child> {
+    // What one of them is to inherit, any other would that is started beside it.
+    static ONE_BY_ONE: Mutex<()> = Mutex::new(());
+    let _only = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _held = lock.map(Lock::share_openly).transpose()?;
     let child = process.spawn()?;
     crash_point("command started");
     Ok(child)
@@ -131,19 +177,21 @@ pub(crate) fn answer(
     stdin: Option<File>,
     limit: Duration,
 ) -> Answer {
+    piped(process, stdin);
+    let answer = spawn(process).map(|child| watch(child, limit, &|| false));
+    answer.map_or_else(
+        |error| not_started(&process.get_program().to_string_lossy(), &error),
+        // It was not given up on.
+        |answer| answer.unwrap_or_else(|| Answer::of(Exit::TimedOut)),
+    )
+}
+
+fn piped(process: &mut std::process::Command, stdin: Option<File>) {
     process
         .process_group(0)
         .stdin(stdin.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    match spawn(process) {
-        Ok(child) => {
-            let answer = watch(child, limit);
-            crash_point("command answered");
-            answer
-        }
-        Err(error) => not_started(&process.get_program().to_string_lossy(), &error),
-    }
 }
 
 /// Waits for the end of a process, for so long; whether it has come.
@@ -183,11 +231,7 @@ pub(crate) fn read_byte(pipe: &mut (impl Read + AsFd), limit: Duration) -> Optio
 }
 
 fn not_started(program: &str, error: &dyn std::fmt::Display) -> Answer {
-    Answer {
-        exit: Exit::NotStarted(format!("cannot start {program}: {error}")),
-        stdout: Vec::new(),
-        stderr: Vec::new(),
-    }
+    Answer::of(Exit::NotStarted(format!("cannot start {program}: {error}")))
 }
 
 /// What the command finds in its environment: see [`PASSED_THROUGH`] and [`PINNED`].
@@ -206,7 +250,9 @@ fn environment(command: &Command) -> BTreeMap<OsString, OsString> {
     inherited.chain(pinned).chain(own).collect()
 }
 
-fn watch(mut child: Child, limit: Duration) -> Answer {
+/// Waits for the end of a command, at most until its limit, at which it is killed. Where it is
+/// given up on before, it lives on, and there is no answer.
+fn watch(mut child: Child, limit: Duration, give_up: &dyn Fn() -> bool) -> Option<Answer> {
     let deadline = Instant::now() + limit;
     let mut stdout = Capture::new(child.stdout.take(), STDOUT_LIMIT);
     let mut stderr = Capture::new(child.stderr.take(), STDERR_LIMIT);
@@ -220,28 +266,63 @@ fn watch(mut child: Child, limit: Duration) -> Answer {
             drain(&mut stdout, &mut stderr, Duration::ZERO);
             break exit_of(status);
         }
+        if give_up() {
+            return None;
+        }
         if stdout.is_open() || stderr.is_open() {
             drain(&mut stdout, &mut stderr, left.min(EXIT_TICK));
         } else {
             std::thread::sleep(left.min(Duration::from_millis(1)));
         }
     };
-    Answer {
+    crash_point("command answered");
+    Some(Answer {
         exit,
         stdout: stdout.bytes,
         stderr: stderr.bytes,
-    }
+    })
 }
 
 /// Kills the whole process group and collects the command. One that hangs in the kernel, on a
 /// file server that is gone, dies when that lets go of it; nobody waits for that.
 fn end(child: &mut Child) -> Exit {
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // A group that is gone already needs no killing; the child itself is waited for below.
-        let _killed = kill_process_group(group, Signal::KILL);
-    }
+    kill_group(child.id());
     wait(child, DYING);
     Exit::TimedOut
+}
+
+fn kill_group(leader: u32) {
+    if let Some(group) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
+        // A group that is gone already needs no killing.
+        let _killed = kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// Kills a process group that one of its own has left behind, if any of its processes on this
+/// machine has this file open: by its number alone it could be another by now.
+pub(crate) fn kill_holders(leader: u32, file: &Utf8Path) {
+    let Ok(held) = std::fs::metadata(file) else {
+        return;
+    };
+    let holds = |process: &std::path::Path| {
+        let descriptors = std::fs::read_dir(process.join("fd")).into_iter().flatten();
+        let mut open = descriptors.filter_map(|fd| std::fs::metadata(fd.ok()?.path()).ok());
+        open.any(|open| (open.dev(), open.ino()) == (held.dev(), held.ino()))
+    };
+    let processes = std::fs::read_dir("/proc").into_iter().flatten();
+    let mut processes = processes.filter_map(|process| Some(process.ok()?.path()));
+    let is_own = rustix::process::getpgrp().as_raw_pid().unsigned_abs() == leader;
+    if !is_own && processes.any(|path| group_of(&path) == Some(leader) && holds(&path)) {
+        kill_group(leader);
+    }
+}
+
+/// The process group of a process, by its directory in `/proc`.
+fn group_of(process: &std::path::Path) -> Option<u32> {
+    let stat = std::fs::read_to_string(process.join("stat")).ok()?;
+    // `pid (name) state ppid pgrp …`, and the name can hold anything.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(2)?.parse().ok()
 }
 
 fn exit_of(status: ExitStatus) -> Exit {

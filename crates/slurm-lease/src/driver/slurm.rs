@@ -88,17 +88,17 @@ impl Slurm {
         &self.programs
     }
 
-    /// Submits a job. As long as any process of the submission lives, so does `lock`.
-    pub(crate) fn submit(&self, submission: &Submission, lock: &Lock) -> Submitted {
-        match lock.share() {
-            Ok(stdin) => sbatch::parse(&self.programs.run(&submission.command(), Some(stdin))),
-            // Nothing was started.
-            Err(error) => sbatch::parse(&Answer {
-                exit: Exit::NotStarted(error.to_string()),
-                stdout: Vec::new(),
-                stderr: Vec::new(),
-            }),
-        }
+    /// Submits a job. As long as any process of the submission lives, so does `lock`, and whoever
+    /// finds it taken for too long ends them. Where it is given up on, it goes on by itself.
+    pub(crate) fn submit(
+        &self,
+        submission: &Submission,
+        lock: &Lock,
+        give_up: &dyn Fn() -> bool,
+    ) -> Option<Submitted> {
+        let command = submission.command();
+        let answer = self.programs.run_holding(&command, lock, give_up);
+        answer.map(|answer| sbatch::parse(&answer))
     }
 
     /// Checks a submission without making one; what sbatch said, where it refuses.

@@ -70,8 +70,16 @@ impl LeaseDir {
     /// The lock that lasts as long as any sbatch of this lease.
     pub(crate) fn submitting(&self) -> io::Result<Option<Lock>> {
         files::check_private_dir(&self.path)?;
-        let path = self.file("submit.lock");
-        Lock::try_take(&path, FlockOperation::NonBlockingLockExclusive)
+        Lock::try_take(
+            &self.submit_lock(),
+            FlockOperation::NonBlockingLockExclusive,
+        )
+    }
+
+    /// The file of that lock: it names the process group that took it last, and was written to
+    /// when that began.
+    pub(crate) fn submit_lock(&self) -> Utf8PathBuf {
+        self.file("submit.lock")
     }
 
     /// Reads the record of the lease; `None` where there is no directory of that name, or one
