@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use fake_slurm::{Controller, SubmitPlugin};
 use serde_json::{Value, json};
 
-use crate::client::{Identity, Reply, text, warmup};
+use crate::client::{Identity, Reply, acquire, text, warmup};
 use crate::fake_site::{Site, each};
 use crate::truth::seconds;
 
@@ -250,5 +250,20 @@ fn a_bad_file_among_the_remembered_hides_no_lease() {
     assert!(error.contains("is queued"), "{error}");
     site.cleanup().done();
     site.release(&identity).within(seconds(25)).done();
+    site.assert_nothing_left();
+}
+
+#[test]
+fn an_acquire_whose_record_is_removed_takes_its_job_back() {
+    let site = Site::queueing();
+    let identity = site.identity();
+    let running = site.begin(&acquire(&identity, &json!({})));
+    site.wait_for_job(&identity);
+    fs::remove_dir_all(site.lease_dir(&identity)).unwrap();
+    let error = running.finish(seconds(40)).error();
+    assert!(
+        error.contains("was removed") && error.contains("was cancelled"),
+        "{error}"
+    );
     site.assert_nothing_left();
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::driver::Leases;
@@ -105,6 +106,14 @@ pub enum AcquireError {
     /// Another process released the lease.
     #[error("lease {0} was released while it was waited for")]
     Released(LeaseId),
+    /// Somebody removed the record of the lease, which was not released.
+    #[error("the record of lease {lease} was removed while it was waited for; {what}")]
+    RecordRemoved {
+        /// The lease.
+        lease: LeaseId,
+        /// What became of the job.
+        what: String,
+    },
     /// A release of the lease of this id is not finished.
     #[error("the last lease of this id is still being released: {0}")]
     BeingReleased(Box<Unproven>),
@@ -182,6 +191,7 @@ impl Leases {
         if !faults.is_empty() {
             return Err(AcquireError::Unfit { faults });
         }
+        let began = now();
         match self.keeper {
             Some(_) => self.pursue_abandoned(Some(&order.lease)),
             None => self.end_abandoned(&order.lease),
@@ -202,6 +212,7 @@ impl Leases {
         let deadline = Deadline::after(order.time_limit);
         let mut acquiring = Acquiring {
             leases: self,
+            began,
             order,
             watch,
             drive: Drive::new(self, held, deadline).watched(watch),
@@ -299,6 +310,7 @@ fn prepare_error(order: &Order, source: std::io::Error) -> AcquireError {
 /// One acquire, while it waits.
 struct Acquiring<'a> {
     leases: &'a Leases,
+    began: Timestamp,
     order: &'a Order,
     watch: &'a Watch,
     drive: Drive<'a>,
@@ -314,6 +326,7 @@ enum Halt {
     Unavailable(Unavailable),
     TimedOut,
     Released,
+    Vanished,
     Interrupted,
 }
 
@@ -362,12 +375,26 @@ impl Acquiring<'_> {
                 return Err(Halt::Interrupted);
             }
             // What others have learnt or wished meanwhile; what can't be read now, is later.
-            if let Err(StoreError::Vanished(_)) = self.drive.held.refresh() {
-                return Err(Halt::Released);
+            if let Err(StoreError::Vanished(_)) = self.drive.held.refresh()
+                && let Some(halt) = self.vanished()
+            {
+                return Err(halt);
             }
             // A sign of life that can't be given only makes the lease look abandoned sooner.
             drop(self.presence.show());
         }
+    }
+
+    /// What it means that the record is gone: without word of an end, only we know of the job.
+    fn vanished(&mut self) -> Option<Halt> {
+        let tombstone = self.leases.store.tombstone(&self.order.lease);
+        let tombstone = tombstone.ok().flatten();
+        if tombstone.is_some_and(|tombstone| tombstone.at >= self.began) {
+            return Some(Halt::Released);
+        }
+        // Another acquire may have made a new record between the two looks.
+        let again = self.drive.held.refresh();
+        matches!(again, Err(StoreError::Vanished(_))).then_some(Halt::Vanished)
     }
 
     /// Whether the wait has lost its point.
@@ -421,6 +448,18 @@ impl Acquiring<'_> {
             Halt::Released => {
                 self.presence.end();
                 Err(AcquireError::Released(lease))
+            }
+            Halt::Vanished => {
+                let what = if self.drive.held.lease.is_vacant() {
+                    self.presence.end();
+                    "there was no job".to_owned()
+                } else {
+                    match self.take_back(ReleaseCause::Abandoned) {
+                        Ok(()) => "the job was cancelled".to_owned(),
+                        Err(unproven) => unproven.to_string(),
+                    }
+                };
+                Err(AcquireError::RecordRemoved { lease, what })
             }
             Halt::Over => Err(self.over()),
             Halt::Unavailable(why) => {
