@@ -1,5 +1,7 @@
 //! Whatever hangs, every answer comes in time.
 
+use std::fs;
+use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
@@ -49,6 +51,34 @@ fn whatever_hangs_every_answer_is_in_time() {
             assert_eq!(site.records(), [identity.lease.as_str()]);
         }
         site.cluster.clear_faults().unwrap();
+        site.release(&identity).within(seconds(25)).done();
+        site.assert_nothing_left();
+    });
+}
+
+#[test]
+fn whoever_stopped_while_it_wrote_makes_nobody_late() {
+    each(&[false, true], |&torn| {
+        let site = Site::new();
+        let identity = site.identity();
+        site.warmup(&identity, &json!({})).lease();
+        if torn {
+            let path = site.lease_file(&identity, "journal.jsonl");
+            let mut journal = fs::OpenOptions::new().append(true).open(path).unwrap();
+            journal.write_all(b"{\"v\":1,").unwrap();
+        }
+        let lock = format!("locks/{}.lock", identity.lease);
+        let lock = fs::File::open(site.state_dir().join(lock)).unwrap();
+        lock.lock().unwrap();
+        site.cluster.inject(Fault::on_any(Action::Hang)).unwrap();
+        site.forget_queue();
+        thread::scope(|scope| {
+            scope.spawn(|| site.resolve(&identity).within(seconds(8)).error());
+            scope.spawn(|| site.ask(&list()).within(seconds(8)).done());
+        });
+        site.release(&identity).within(seconds(25)).error();
+        site.cluster.clear_faults().unwrap();
+        lock.unlock().unwrap();
         site.release(&identity).within(seconds(25)).done();
         site.assert_nothing_left();
     });

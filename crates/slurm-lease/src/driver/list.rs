@@ -20,6 +20,8 @@ use crate::record::ReleaseCause;
 
 /// How long a list may take.
 const LIST_LIMIT: Duration = Duration::from_secs(7);
+/// How long names may wait for those who are just writing them.
+const KNOWN_LIMIT: Duration = Duration::from_millis(250);
 /// How long a cleanup may take: long enough for the two looks that prove a purged job gone.
 const CLEANUP_LIMIT: Duration = Duration::from_secs(60);
 /// How long one lease may take of it.
@@ -92,7 +94,8 @@ impl Leases {
     /// When the state directory can't be read.
     pub fn known(&self) -> Result<Vec<Known>, ListError> {
         let mut known = Vec::new();
-        for (held, lost) in self.recorded()? {
+        let deadline = Deadline::after(KNOWN_LIMIT);
+        for (held, lost) in self.recorded(deadline)? {
             let opened = held.lease.opened();
             known.push(Known {
                 lease: opened.lease.clone(),
@@ -166,7 +169,8 @@ impl Leases {
             if lease == *except || deadline.has_passed() || !is_abandoned(&dir) {
                 continue;
             }
-            if let Ok((held, false)) = self.hold(&lease) {
+            let deadline = Deadline::after(ABANDONED_LIMIT);
+            if let Ok((held, false)) = self.hold(&lease, deadline) {
                 // Once the wish is on disk, whoever comes next goes on with it.
                 drop(self.end(held, ReleaseCause::Abandoned, deadline.left()));
             }
@@ -210,7 +214,7 @@ impl Leases {
         let deadline = Deadline::after(limit);
         let lease = &held.lease.opened().lease;
         while !deadline.has_passed() {
-            let Ok((held, _)) = self.hold(lease) else {
+            let Ok((held, _)) = self.hold(lease, deadline) else {
                 return false;
             };
             let view = self.view(held, false, deadline);
@@ -227,10 +231,10 @@ impl Leases {
 
     /// Every record. One that can't be read just now is shown like one that is lost: it hides no
     /// other, and whoever asks for it by itself is told why.
-    fn recorded(&self) -> Result<Vec<(Held, bool)>, ListError> {
+    fn recorded(&self, deadline: Deadline) -> Result<Vec<(Held, bool)>, ListError> {
         let mut all = Vec::new();
         for lease in self.store.leases()? {
-            match self.hold(&lease) {
+            match self.hold(&lease, deadline) {
                 Ok(held) => all.push(held),
                 // Released while we were reading.
                 Err(StatusError::NoSuchLease(_) | StatusError::Store(StoreError::Vanished(_))) => {}
@@ -245,7 +249,7 @@ impl Leases {
     /// Every record, and a made-up one for each job of ours that has none, or none that can be
     /// read.
     fn all(&self, deadline: Deadline) -> Result<Vec<(Held, bool)>, ListError> {
-        let mut all = self.recorded()?;
+        let mut all = self.recorded(deadline)?;
         for cluster in self.slurm.clusters() {
             let since = now() - STRAYS_AGE;
             let snapshot = self

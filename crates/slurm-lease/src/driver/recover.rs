@@ -51,7 +51,7 @@ impl Leases {
         called: &Called,
         deadline: Deadline,
     ) -> Result<Held, ReleaseError> {
-        let dir = self.store.dir(lease);
+        let dir = self.store.dir(lease).within(deadline);
         match dir.load(self.policy()) {
             Ok(Some(Loaded::Held(held))) => Ok(*held),
             Ok(Some(Loaded::Lost)) => match former::import(self, &dir) {

@@ -98,7 +98,7 @@ impl Leases {
     pub fn status(&self, lease: &LeaseId) -> Result<View, StatusError> {
         let deadline = Deadline::after(STATUS_LIMIT);
         self.pursue_abandoned(Some(lease));
-        let (held, lost) = match self.hold(lease) {
+        let (held, lost) = match self.hold(lease, deadline) {
             Err(StatusError::NoSuchLease(lease)) => return self.unrecorded(lease, deadline),
             other => other?,
         };
@@ -136,8 +136,12 @@ impl Leases {
     }
 
     /// The record of a lease, made anew where it is lost.
-    pub(super) fn hold(&self, lease: &LeaseId) -> Result<(Held, bool), StatusError> {
-        let dir = self.store.dir(lease);
+    pub(super) fn hold(
+        &self,
+        lease: &LeaseId,
+        deadline: Deadline,
+    ) -> Result<(Held, bool), StatusError> {
+        let dir = self.store.dir(lease).within(deadline);
         match dir.load(self.policy())? {
             Some(Loaded::Held(held)) => Ok((*held, false)),
             Some(Loaded::Lost) => match former::import(self, &dir) {

@@ -22,7 +22,7 @@ pub use dir::{LeaseDir, Loaded};
 pub use held::Held;
 pub use removal::{RemoveError, Tombstone};
 
-/// How long to wait for another process that is writing a journal.
+/// How long to wait at most for another process that is writing a journal.
 const LOCK_LIMIT: Duration = Duration::from_secs(5);
 
 /// The state directory can't be used, or what is in it can't be read.
@@ -132,6 +132,7 @@ impl Store {
             path: self.root.join("jobs").join(lease.as_str()),
             lock: self.root.join("locks").join(format!("{lease}.lock")),
             tombstone: self.root.join("released").join(format!("{lease}.json")),
+            until: None,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::{LOCK_LIMIT, LeaseDir, Store, StoreError};
-use crate::driver::files::{self, Lock};
+use super::{LeaseDir, Store, StoreError};
+use crate::driver::files;
 
 impl LeaseDir {
     /// Whether nothing is in the directory but, perhaps, a journal without a whole line.
@@ -26,7 +26,7 @@ impl LeaseDir {
         if !self.exists() || !self.is_blank()? {
             return Ok(());
         }
-        let _lock = Lock::take(&self.lock, LOCK_LIMIT)?;
+        let _lock = self.lock()?;
         if self.exists() && self.is_blank()? {
             files::remove_dir_all(&self.path)?;
             files::remove(&self.lock)?;

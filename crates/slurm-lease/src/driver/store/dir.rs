@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FlockOperation;
 
 use super::{Held, LOCK_LIMIT, StoreError};
+use crate::driver::clock::Deadline;
 use crate::driver::files::{self, Lock};
 use crate::id::LeaseId;
 use crate::lease::{Lease, Policy};
@@ -18,6 +19,8 @@ pub struct LeaseDir {
     pub(super) path: Utf8PathBuf,
     pub(super) lock: Utf8PathBuf,
     pub(super) tombstone: Utf8PathBuf,
+    /// By when whoever works on it must be done.
+    pub(super) until: Option<Deadline>,
 }
 
 impl LeaseDir {
@@ -82,6 +85,19 @@ impl LeaseDir {
         self.file("submit.lock")
     }
 
+    /// The same for somebody who must be done by then: a lock that others hold is waited for less
+    /// long, so that time is left for what it is taken for.
+    pub(crate) fn within(mut self, until: Deadline) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    /// The lock that is held while the journal is read and appended to.
+    pub(super) fn lock(&self) -> io::Result<Lock> {
+        let limit = self.until.map_or(LOCK_LIMIT, |until| until.left() / 2);
+        Lock::take(&self.lock, limit.min(LOCK_LIMIT))
+    }
+
     /// Reads the record of the lease; `None` where there is no directory of that name, or one
     /// that nothing was put into yet.
     ///
@@ -98,7 +114,7 @@ impl LeaseDir {
             return Ok(loaded);
         }
         // What another process is just writing, or removing, looks like this too.
-        match Lock::take(&self.lock, LOCK_LIMIT) {
+        match self.lock() {
             Ok(_lock) => match self.load_now(policy)? {
                 Some(Loaded::Lost) if self.is_blank()? => Ok(None),
                 loaded => Ok(loaded),

@@ -4,8 +4,8 @@ use std::io;
 
 use jiff::Timestamp;
 
-use super::{LOCK_LIMIT, LeaseDir, Loaded, StoreError};
-use crate::driver::files::{self, Lock};
+use super::{LeaseDir, Loaded, StoreError};
+use crate::driver::files;
 use crate::evidence::{NeverBecause, Over};
 use crate::lease::{Lease, Policy};
 use crate::record::{Journal, JournalError, Opened, Tip};
@@ -109,7 +109,7 @@ impl Held {
         if self.knows(&bytes) {
             return Ok(false);
         }
-        let _lock = Lock::take(&self.dir.lock, LOCK_LIMIT)?;
+        let _lock = self.dir.lock()?;
         let journal = self.journal()?;
         let news = journal.tip != self.tip;
         self.catch_up(&journal)?;
@@ -141,7 +141,7 @@ impl Held {
         if let Some(why) = &self.unreadable {
             return Err(io::Error::other(why.clone()).into());
         }
-        let _lock = Lock::take(&self.dir.lock, LOCK_LIMIT)?;
+        let _lock = self.dir.lock()?;
         if self.is_new() {
             self.dir.create()?;
         }

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Held, LOCK_LIMIT, Store, StoreError};
-use crate::driver::files::{self, Lock};
+use super::{Held, Store, StoreError};
+use crate::driver::files;
 use crate::driver::strays::Searched;
 use crate::evidence::Over;
 use crate::id::LeaseId;
@@ -129,7 +129,7 @@ impl Store {
         if !held.is_unused() {
             return Err(io::Error::other("the record is in use").into());
         }
-        let _lock = Lock::take(&held.dir().lock, LOCK_LIMIT)?;
+        let _lock = held.dir().lock()?;
         held.check_current()?;
         self.put_away(held)
     }
@@ -145,7 +145,7 @@ impl Store {
         if *proof.lease() != dir.lease || *searched.lease() != dir.lease {
             return Err(io::Error::other("the proof is another lease's").into());
         }
-        let _lock = Lock::take(&dir.lock, LOCK_LIMIT)?;
+        let _lock = dir.lock()?;
         held.check_current()?;
         let line = serde_json::to_vec(tombstone).map_err(io::Error::from)?;
         // Without it a release that is repeated is answered less fully; that is worth less than
