@@ -267,3 +267,16 @@ fn an_acquire_whose_record_is_removed_takes_its_job_back() {
     );
     site.assert_nothing_left();
 }
+
+#[test]
+fn a_lease_of_the_same_id_in_another_state_directory_is_left_alone() {
+    let site = Site::queueing();
+    let identity = with_queued_job(&site);
+    let (own, other) = (site.state_dir(), site.root().join("other"));
+    let site = site.with_state_dir(&other);
+    site.release(&identity).within(seconds(25)).done();
+    assert_eq!(site.live(&identity).len(), 1, "it is not this one's");
+    let site = site.with_state_dir(&own);
+    site.release(&identity).within(seconds(25)).done();
+    site.assert_nothing_left();
+}

@@ -142,9 +142,12 @@ impl Claim {
         }
     }
 
-    /// Whether this is the tag of the submission, or of any where any will do.
+    /// Whether this is the tag of the submission, or of any where any will do. Another state
+    /// directory of the same user may have a lease of the same id.
     fn covers(&self, tag: &Tag) -> bool {
-        tag.lease == self.tag.lease && (self.any_nonce || tag.nonce == self.tag.nonce)
+        tag.store == self.tag.store
+            && tag.lease == self.tag.lease
+            && (self.any_nonce || tag.nonce == self.tag.nonce)
     }
 
     /// The earliest time that the controller can have given our submission.
