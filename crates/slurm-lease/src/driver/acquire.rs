@@ -107,12 +107,12 @@ pub enum AcquireError {
     #[error("lease {0} was released while it was waited for")]
     Released(LeaseId),
     /// Somebody removed the record of the lease, which was not released.
-    #[error("the record of lease {lease} was removed while it was waited for; {what}")]
+    #[error("the record of lease {lease} was removed while it was waited for; {left}")]
     RecordRemoved {
         /// The lease.
         lease: LeaseId,
         /// What became of the job.
-        what: String,
+        left: Left,
     },
     /// A release of the lease of this id is not finished.
     #[error("the last lease of this id is still being released: {0}")]
@@ -450,16 +450,15 @@ impl Acquiring<'_> {
                 Err(AcquireError::Released(lease))
             }
             Halt::Vanished => {
-                let what = if self.drive.held.lease.is_vacant() {
-                    self.presence.end();
-                    "there was no job".to_owned()
-                } else {
-                    match self.take_back(ReleaseCause::Abandoned) {
-                        Ok(()) => "the job was cancelled".to_owned(),
-                        Err(unproven) => unproven.to_string(),
+                // Where others wait too, each of them knows of the job.
+                let left = match (self.drive.held.lease.is_vacant(), self.is_used()) {
+                    (false, false) => self.end_job(ReleaseCause::Abandoned),
+                    (vacant, _) => {
+                        self.presence.end();
+                        if vacant { Left::Nothing } else { Left::InUse }
                     }
                 };
-                Err(AcquireError::RecordRemoved { lease, what })
+                Err(AcquireError::RecordRemoved { lease, left })
             }
             Halt::Over => Err(self.over()),
             Halt::Unavailable(why) => {
@@ -599,6 +598,11 @@ impl Acquiring<'_> {
             // Should the other be gone by the time that we are, the keeper sees that.
             return Left::Awaited;
         }
+        self.end_job(cause)
+    }
+
+    /// Ends the lease. Where that is not proven in time, the keeper goes on.
+    fn end_job(self, cause: ReleaseCause) -> Left {
         let Self {
             leases,
             drive,
