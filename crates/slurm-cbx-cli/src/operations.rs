@@ -178,8 +178,7 @@ fn resolve(arguments: &Arguments, request: &Request) -> Answered {
         return not_recorded(&leases, lease, &released);
     }
     let view = leases.status(&known.lease)?;
-    // What it was called and asked for is lost with its record, and is part of an answer.
-    match view.ready.clone().filter(|_| !view.lost) {
+    match view.ready.clone() {
         Some(endpoint) => {
             let mut lease = describe(&view, request);
             // What a lease was called whose record is lost, the request says.

@@ -564,10 +564,11 @@ impl Acquiring<'_> {
                 self.presence.end();
                 Left::Kept(job)
             }
-            None => match self.take_back(ReleaseCause::TimedOut) {
-                Left::Cancelled if !submitted => Left::Nothing,
-                left => left,
-            },
+            None if submitted => self.take_back(ReleaseCause::TimedOut),
+            None => {
+                self.discard();
+                Left::Nothing
+            }
         };
         AcquireError::TimedOut {
             lease: id,
