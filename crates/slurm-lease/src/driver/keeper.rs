@@ -135,12 +135,8 @@ impl Presence {
         }
         if let Some(mut keeper) = self.keeper.take() {
             // One that was killed hears nothing, and need not.
-            drop(
-                keeper
-                    .stdin
-                    .take()
-                    .map(|mut stdin| stdin.write_all(DISMISSED)),
-            );
+            let told = keeper.stdin.take();
+            drop(told.map(|mut stdin| stdin.write_all(DISMISSED)));
             process::wait(&mut keeper, LEAVING);
         }
         alone.is_some()
@@ -256,7 +252,7 @@ impl Leases {
         drop(io::stdout().write_all(b"k"));
         drop(io::stdout().flush());
         close_stdout();
-        if matches!(io::stdin().read(&mut [0]), Ok(1)) {
+        if io::stdin().read_exact(&mut [0]).is_ok() {
             return Ok(());
         }
         let dir = self.store.dir(lease);
@@ -361,9 +357,10 @@ fn close_stdout() {
     }
 }
 
-/// Whether an acquire of this lease was begun and has not answered.
+/// Whether an acquire of this lease was begun and has not answered. What can't be looked at now is
+/// no reason to stand down.
 fn is_unclaimed(dir: &LeaseDir) -> bool {
-    dir.exists() && dir.file(ACQUIRING).exists() && !is_claimed(dir)
+    dir.file(ACQUIRING).try_exists().unwrap_or(true) && !is_claimed(dir)
 }
 
 /// Whether an acquire of this lease is alive.
