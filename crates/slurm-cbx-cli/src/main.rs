@@ -128,9 +128,8 @@ fn main() -> ExitCode {
             }
         }
         Some(Command::Keep { lease, grace }) => {
-            let kept = arguments
-                .leases()
-                .and_then(|leases| Ok(leases.keep(lease, Duration::from_secs(*grace))?));
+            let grace = Duration::from_secs(*grace);
+            let kept = arguments.leases().map(|leases| leases.keep(lease, grace));
             if kept.is_ok() {
                 ExitCode::SUCCESS
             } else {

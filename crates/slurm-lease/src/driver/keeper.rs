@@ -241,11 +241,9 @@ fn launch(
 impl Leases {
     /// Watches the acquire that started this process, and ends the lease if the acquire dies
     /// before it has answered and nobody takes over within the grace. Standard input must be a
-    /// pipe from that acquire, standard output one to it.
-    ///
-    /// # Errors
-    /// When the pipes can't be used.
-    pub fn keep(&self, lease: &LeaseId, grace: Duration) -> io::Result<()> {
+    /// pipe from that acquire, which says a byte there once it has answered; standard output must
+    /// be one to it.
+    pub fn keep(&self, lease: &LeaseId, grace: Duration) {
         // In a session of our own neither the client's kill nor the end of a terminal reaches us.
         let _session = rustix::process::setsid();
         // Whoever started us may be gone, which is what we are here for.
@@ -253,18 +251,18 @@ impl Leases {
         drop(io::stdout().flush());
         close_stdout();
         if io::stdin().read_exact(&mut [0]).is_ok() {
-            return Ok(());
+            return;
         }
         let dir = self.store.dir(lease);
         let deadline = Deadline::after(grace);
         let dying = Deadline::after(DYING);
         loop {
             if !is_unclaimed(&dir) {
-                return Ok(());
+                return;
             }
             if is_attended(&dir) {
                 if dying.has_passed() {
-                    return Ok(());
+                    return;
                 }
             } else if deadline.has_passed() {
                 break;
@@ -276,7 +274,6 @@ impl Leases {
         if !matches!(ending, Ok(None)) {
             self.end_in_time(lease, Deadline::after(RELEASE_FOR));
         }
-        Ok(())
     }
 
     /// Ends a lease however often that must be tried.
