@@ -5,8 +5,8 @@ use std::io;
 
 use jiff::{SignedDuration, Timestamp};
 use slurm_lease::driver::{
-    Called, Known, Leases, Lifetime, Order, ReleaseError, Released, Runner, StatusError, View,
-    Watch,
+    Called, Known, Leases, Left, Lifetime, Order, ReleaseError, Released, Runner, StatusError,
+    View, Watch,
 };
 use slurm_lease::{Endpoint, JobName, LeaseId, is_user_name};
 
@@ -108,7 +108,11 @@ pub(crate) fn take_back(arguments: &Arguments, lease: &LeaseId) {
 }
 
 /// Ends a lease that runs and can't be handed out: after an error the client asks for no release.
+/// One that was given to somebody before is theirs.
 fn give_up(leases: &Leases, view: &View, why: &str) -> String {
+    if !view.first {
+        return format!("{why}; {}", Left::InUse);
+    }
     match leases.release(&view.lease.opened().lease) {
         Ok(_) | Err(ReleaseError::NoSuchLease(_)) => format!("{why}; the job was cancelled"),
         Err(error) => format!("{why}; {error}"),

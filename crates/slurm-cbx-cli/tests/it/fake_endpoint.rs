@@ -221,6 +221,24 @@ fn a_runner_may_leave_it_to_the_config_who_logs_in() {
 }
 
 #[test]
+fn an_acquire_that_cannot_hand_out_a_lease_in_use_leaves_it_alone() {
+    let site = Site::new();
+    let runner = site.runner(&publishing_instead(r#""user":"""#));
+    let identity = site.identity();
+    let config = json!({"runnerScript": runner, "sshUser": "alice"});
+    site.acquire(&identity, &config).lease();
+    let config = json!({"runnerScript": runner});
+    let error = site.acquire(&identity, &config).error();
+    assert!(
+        error.contains("sshUser is not set; the lease was handed out before"),
+        "{error}"
+    );
+    assert_eq!(site.live(&identity).len(), 1);
+    site.release(&identity).done();
+    site.assert_nothing_left();
+}
+
+#[test]
 fn an_endpoint_that_cannot_be_used_is_named() {
     let site = Site::new();
     let identity = site.identity();
