@@ -40,4 +40,4 @@ pub use record::{
     Access, Entry, Event, Journal, JournalError, LineError, Login, Opened, ReleaseCause, Tip,
     VERSION,
 };
-pub use resources::{REFUSED_OPTIONS, ResourceError, Resources};
+pub use resources::{REFUSED_OPTIONS, ResourceError, Resources, check_script};

@@ -2,6 +2,10 @@
 
 use thiserror::Error;
 
+mod script;
+
+pub use script::check_script;
+
 /// The resources and the policy that a job asks for. Empty fields leave the choice to the site.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resources {
@@ -46,6 +50,14 @@ pub enum ResourceError {
     /// An option would take the submission out of our hands.
     #[error("extraSbatchArgs: {option} is refused, because {why}")]
     Refused {
+        /// The option, without its value.
+        option: String,
+        /// Why it is refused.
+        why: &'static str,
+    },
+    /// An option in a site's own script would make something else of the submission.
+    #[error("#SBATCH {option} is refused, because {why}")]
+    Script {
         /// The option, without its value.
         option: String,
         /// Why it is refused.

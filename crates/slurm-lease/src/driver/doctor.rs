@@ -1,5 +1,6 @@
 //! Whether leases could be had here, without making one.
 
+use std::io::{self, Read};
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -12,12 +13,16 @@ use crate::driver::order::{BUNDLED, Order, Runner};
 use crate::driver::{files, keys, process};
 use crate::id::{Nonce, Tag};
 use crate::parse::scontrol::Configuration;
+use crate::resources::check_script;
 
 /// How long a check-up may take: the client kills it after 10 s.
 const DOCTOR_LIMIT: Duration = Duration::from_millis(7500);
 
 /// How long looking up a login name may take.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(2);
+
+/// How much of a runner script is read for its options, in bytes; Slurm takes scripts of 4 MiB.
+const SCRIPT_LIMIT: u64 = 4 << 20;
 
 /// What a check-up found.
 #[derive(Clone, Debug, Default)]
@@ -124,7 +129,7 @@ impl Leases {
     }
 
     /// The submission that an acquire would make, with a script that only has to exist.
-    fn trial(&self, order: &Order) -> std::io::Result<Submission> {
+    fn trial(&self, order: &Order) -> io::Result<Submission> {
         let dir = self.store.dir(&order.lease);
         let tag = Tag {
             store: self.store.id().clone(),
@@ -133,7 +138,7 @@ impl Leases {
         };
         let mut submission = order
             .submission(&self.store, &dir, tag)
-            .map_err(std::io::Error::other)?;
+            .map_err(io::Error::other)?;
         submission.directory = self.store.root().to_owned();
         if order.runner == Runner::Bundled {
             let script = self.store.root().join("runner.sh");
@@ -154,13 +159,26 @@ fn check_files(order: &Order) -> Vec<String> {
     };
     let mut faults = Vec::new();
     if let Runner::Script(path) = &order.runner {
-        faults.extend(readable("the runner script", path));
+        match read_script(path) {
+            Ok(script) => {
+                let refused = check_script(&script).err();
+                faults.extend(refused.map(|error| format!("the runner script {path}: {error}")));
+            }
+            Err(error) => faults.push(format!("the runner script cannot be read: {error}")),
+        }
     }
     if let Some(key) = &order.access.key {
         faults.extend(readable("the configured ssh key", key));
         faults.extend(readable("its public half", &keys::public(key)));
     }
     faults
+}
+
+fn read_script(path: &Utf8Path) -> io::Result<Vec<u8>> {
+    let mut script = Vec::new();
+    let file = fs_err::File::open(path)?;
+    file.take(SCRIPT_LIMIT).read_to_end(&mut script)?;
+    Ok(script)
 }
 
 /// What a trial came to, of `Job 14 to start at 1795494189 using 1 processors on nodes n1 in
