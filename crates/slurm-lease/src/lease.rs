@@ -108,7 +108,7 @@ const FRESH: SignedDuration = SignedDuration::from_secs(5);
 pub const INTENTION_LIMIT: SignedDuration = SignedDuration::from_secs(60);
 
 /// A lease. It can't be dropped by accident: what removes its record asks for an
-/// [`Over`](crate::evidence::Over).
+/// [`Over`](crate::evidence::Over). Nor is a step of it, by a lint, which has no code:
 ///
 /// ```compile_fail
 /// #![deny(unused_must_use)]

@@ -7,6 +7,10 @@
 //! None of this reads a clock, a file or the environment, or starts a process: that is what the
 //! `driver` feature adds, and what a program of your own can do instead.
 
+// The recordings are read by tests inside and outside of the crate.
+#[cfg(test)]
+extern crate self as slurm_lease;
+
 mod answer;
 mod command;
 #[cfg(feature = "driver")]
@@ -18,6 +22,11 @@ mod job_state;
 mod lease;
 pub mod parse;
 mod record;
+#[cfg(test)]
+#[path = "../tests/it/recording.rs"]
+#[expect(clippy::disallowed_methods, reason = "recordings are files")]
+#[expect(dead_code, reason = "the tests in tests/it use more of it")]
+mod recording;
 mod resources;
 #[cfg(feature = "proptest")]
 pub mod strategies;

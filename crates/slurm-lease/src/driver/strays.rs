@@ -10,6 +10,22 @@ use crate::id::LeaseId;
 
 /// The controller showed every job of the user, once nothing of a lease was known to be left, and
 /// none of them was of this lease. Made here only, and never from silence.
+///
+/// ```
+/// use slurm_lease::{LeaseId, driver::Searched};
+///
+/// fn whose(searched: &Searched) -> &LeaseId {
+///     searched.lease()
+/// }
+/// ```
+///
+/// ```compile_fail,E0451
+/// use slurm_lease::{LeaseId, driver::Searched};
+///
+/// fn forge(lease: LeaseId) -> Searched {
+///     Searched { lease }
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "a record is removed for it, now or not at all"]
 pub struct Searched {

@@ -54,7 +54,7 @@ fn apart(earlier: Timestamp, later: Timestamp, wait: Duration) -> bool {
 
 /// Everything that is known about one job of ours.
 #[derive(Clone, Debug, Hash)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     of: Allocation,
     accepted: Timestamp,
     seen: Option<Sighting>,
@@ -70,7 +70,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// Nothing but that the controller accepted the job.
-    pub fn new(of: Allocation, accepted: Timestamp) -> Self {
+    pub(crate) fn new(of: Allocation, accepted: Timestamp) -> Self {
         Self {
             of,
             accepted,
@@ -84,28 +84,28 @@ impl Evidence {
     }
 
     /// What it is about.
-    pub fn of(&self) -> &Allocation {
+    pub(crate) fn of(&self) -> &Allocation {
         &self.of
     }
 
     /// The job.
-    pub fn job(&self) -> &JobRef {
+    pub(crate) fn job(&self) -> &JobRef {
         &self.of.job
     }
 
     /// The last sighting, if there was one.
-    pub fn seen(&self) -> Option<&Sighting> {
+    pub(crate) fn seen(&self) -> Option<&Sighting> {
         self.seen.as_ref()
     }
 
     /// What the last look showed.
-    pub fn last_look(&self) -> Option<&Observation> {
+    pub(crate) fn last_look(&self) -> Option<&Observation> {
         self.last_look.as_ref()
     }
 
     /// Takes in one observation. A sighting ends every run of absences: a controller that forgot
     /// a job does not show it again.
-    pub fn note(&mut self, at: Timestamp, observation: &Observation) {
+    pub(crate) fn note(&mut self, at: Timestamp, observation: &Observation) {
         match observation {
             Observation::Seen(sighting) => self.note_seen(sighting),
             Observation::NotVisible(how) if how.is_definite() => {
@@ -147,12 +147,12 @@ impl Evidence {
     }
 
     /// The runner of this run left its stop marker.
-    pub fn note_stop_marker(&mut self, restarts: u32) {
+    pub(crate) fn note_stop_marker(&mut self, restarts: u32) {
         self.stopped = Some(restarts);
     }
 
     /// The proof that this job is over, where there is one.
-    pub fn gone(&self, claim: &Claim, settle: Duration) -> Option<JobGone> {
+    pub(crate) fn gone(&self, claim: &Claim, settle: Duration) -> Option<JobGone> {
         let how = if self.seen.as_ref().is_some_and(Sighting::is_over) {
             GoneBecause::Finished
         } else {
@@ -187,7 +187,7 @@ impl Evidence {
     /// COMPLETING hides what comes after it. A job that was put back into the queue has its new
     /// restart count at once (seen on 22.05: `1|COMPLETING|1` and then `1|PENDING|1`), so only a
     /// run that was seen at work, or the very first, is known to end there.
-    pub fn ending(&self) -> Option<JobEnding> {
+    pub(crate) fn ending(&self) -> Option<JobEnding> {
         let Some(Observation::Seen(seen)) = &self.last_look else {
             return None;
         };
@@ -201,38 +201,38 @@ impl Evidence {
 /// saw before, and what the controller did in between, is not known here.
 #[derive(Clone, Debug)]
 #[cfg_attr(test, derive(Hash))]
-pub struct SearchEvidence {
+pub(crate) struct SearchEvidence {
     nonce: Nonce,
     clean: Option<Run>,
 }
 
 impl SearchEvidence {
     /// Nothing is known of this submission.
-    pub fn new(nonce: Nonce) -> Self {
+    pub(crate) fn new(nonce: Nonce) -> Self {
         Self { nonce, clean: None }
     }
 
     /// The submission.
-    pub fn nonce(&self) -> &Nonce {
+    pub(crate) fn nonce(&self) -> &Nonce {
         &self.nonce
     }
 
     /// A search came back clean. The caller vouches that no sbatch of this submission was running
     /// any more when the search was begun.
-    pub fn note_clean(&mut self, at: Timestamp) {
+    pub(crate) fn note_clean(&mut self, at: Timestamp) {
         self.clean = Some(Run::extended(self.clean, at));
     }
 
     /// A search was not answered. A controller that hangs between two clean searches may hold the
     /// submission all the while.
-    pub fn note_unanswered(&mut self) {
+    pub(crate) fn note_unanswered(&mut self) {
         self.clean = None;
     }
 
     /// Whether nothing of the submission is or will be there: two clean searches, the settle time
     /// apart. A controller that hung when it was asked to take the job, and answers both, has
     /// dealt with the request by the second.
-    pub fn proves_absence(&self, settle: Duration) -> bool {
+    pub(crate) fn proves_absence(&self, settle: Duration) -> bool {
         self.clean.is_some_and(|clean| clean.spans(settle))
     }
 }

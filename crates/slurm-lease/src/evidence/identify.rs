@@ -186,11 +186,23 @@ impl Claim {
 /// }
 /// ```
 ///
-/// ```compile_fail,E0599
-/// use slurm_lease::evidence::Identified;
+/// ```
+/// fn can_be_kept_for_later<T: Clone>() {}
+/// can_be_kept_for_later::<slurm_lease::JobRef>();
+/// ```
 ///
-/// fn keep_for_later(job: &Identified) -> Identified {
-///     job.clone()
+/// ```compile_fail,E0277
+/// fn can_be_kept_for_later<T: Clone>() {}
+/// can_be_kept_for_later::<slurm_lease::evidence::Identified>();
+/// ```
+///
+/// It is used up:
+///
+/// ```compile_fail,E0382
+/// use slurm_lease::{Command, cancel, evidence::Identified, forbid_requeue};
+///
+/// fn two_commands(job: Identified) -> [Command; 2] {
+///     [forbid_requeue(job), cancel(job)]
 /// }
 /// ```
 #[derive(Debug, PartialEq, Eq)]

@@ -10,6 +10,8 @@ use crate::parse::squeue::{Queue, QueueRow, QueueRows};
 /// One look at a job whose number is known: what was observed, and the permission that goes with
 /// having seen it.
 ///
+/// One that is looked away from is a lint's business, which has no code:
+///
 /// ```compile_fail
 /// #![deny(unused_must_use)]
 /// use slurm_lease::{JobRef, evidence::{Claim, look}, parse::squeue::Queue};
@@ -34,6 +36,14 @@ pub struct Look {
     of: Allocation,
     observation: Observation,
     identified: Option<Identified>,
+    other: Option<Box<Other>>,
+}
+
+/// Another job that carries our tag and is not over, as the next task of an array is.
+#[derive(Debug)]
+pub(crate) struct Other {
+    pub(crate) job: JobRef,
+    pub(crate) sighting: Sighting,
 }
 
 impl Look {
@@ -47,8 +57,15 @@ impl Look {
         &self.observation
     }
 
-    pub(crate) fn into_parts(self) -> (Allocation, Observation, Option<Identified>) {
-        (self.of, self.observation, self.identified)
+    pub(crate) fn into_parts(
+        self,
+    ) -> (
+        Allocation,
+        Observation,
+        Option<Identified>,
+        Option<Box<Other>>,
+    ) {
+        (self.of, self.observation, self.identified, self.other)
     }
 }
 
@@ -63,6 +80,7 @@ pub fn look(claim: &Claim, job: &JobRef, answer: &Queue) -> Look {
         },
         identified: seen.then(|| Identified::new(job.clone())),
         observation,
+        other: other(claim, job, answer).map(Box::new),
     }
 }
 
@@ -100,6 +118,23 @@ fn observe(claim: &Claim, job: &JobRef, answer: &Queue) -> Observation {
     }
 }
 
+/// Whatever carries our tag is ours. What was submitted was one job; a script or a plugin of the
+/// site can make an array of it, or a job of several components.
+fn other(claim: &Claim, job: &JobRef, answer: &Queue) -> Option<Other> {
+    let Queue::Rows(rows) = answer else {
+        return None;
+    };
+    let mut rows = rows.rows.iter().filter(|row| row.id != job.id);
+    rows.find_map(|row| {
+        let sighting = Sighting::of(row, claim.whose(row));
+        let job = JobRef {
+            id: row.id,
+            cluster: job.cluster.clone(),
+        };
+        (sighting.tagged && !sighting.is_over()).then_some(Other { job, sighting })
+    })
+}
+
 fn is_whole_for(rows: &QueueRows, job: &JobRef) -> bool {
     let concerns = |id: &Option<_>| id.is_none_or(|id| id == job.id);
     !rows.unreadable.iter().any(concerns)
@@ -117,23 +152,75 @@ fn unreadable() -> Observation {
 pub enum Search {
     /// It became this job.
     Found(Box<Found>),
-    /// The controller showed every job of the user, and none of this submission may run.
+    /// The controller showed every job of the user, and none of this submission may run. Nobody
+    /// outside of this crate can say so:
+    ///
+    /// ```
+    /// use slurm_lease::evidence::Search;
+    ///
+    /// fn is_clean(found: &Search) -> bool {
+    ///     matches!(found, Search::Clean { .. })
+    /// }
+    /// ```
+    ///
+    /// ```compile_fail,E0603
+    /// use slurm_lease::{Lease, Submitter, evidence::Search};
+    ///
+    /// fn find_nothing(lease: &mut Lease, now: jiff::Timestamp) {
+    ///     lease.handle_search(now, Search::Clean, Submitter::Ended);
+    /// }
+    /// ```
+    #[non_exhaustive]
     Clean,
     /// The answer says nothing.
     Unknown(Unavailable),
 }
 
 /// A job of ours that a search found.
+///
+/// ```
+/// use slurm_lease::evidence::Found;
+///
+/// fn nodes(found: &Found) -> Option<&str> {
+///     found.sighting().nodes.as_deref()
+/// }
+/// ```
+///
+/// ```compile_fail,E0616
+/// use slurm_lease::{JobState, evidence::Found};
+///
+/// fn end(found: &mut Found) {
+///     found.sighting.state = JobState::Cancelled;
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Found {
+    pub(crate) job: JobRef,
+    pub(crate) nonce: Option<Nonce>,
+    pub(crate) sighting: Sighting,
+    pub(crate) identified: Identified,
+}
+
+impl Found {
     /// The job.
-    pub job: JobRef,
+    pub fn job(&self) -> &JobRef {
+        &self.job
+    }
+
     /// The submission that made it, where its comment still says so.
-    pub nonce: Option<Nonce>,
+    pub fn nonce(&self) -> Option<&Nonce> {
+        self.nonce.as_ref()
+    }
+
     /// As it was seen.
-    pub sighting: Sighting,
+    pub fn sighting(&self) -> &Sighting {
+        &self.sighting
+    }
+
     /// The permission that goes with having seen it.
-    pub identified: Identified,
+    pub fn into_identified(self) -> Identified {
+        self.identified
+    }
 }
 
 /// Searches all jobs of the user for one that this claim describes; of several, the one that is

@@ -3,27 +3,53 @@
 use super::identify::{Allocation, Claim};
 use crate::id::{JobRef, LeaseId, Nonce};
 
-/// Why a job counts as over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GoneBecause {
-    /// The controller shows it as finished, and it can't be requeued.
-    Finished,
-    /// The controller twice knew no such job, the settle time apart.
-    TwiceUnknown,
-    /// The controller once knew no such job, and the runner of its last run had said that it
-    /// stopped.
-    UnknownAndStopped,
+/// Declares the reasons of a proof. What names them in a document goes through all of them, so
+/// that none can be left out.
+macro_rules! reasons {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident: $words:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl $name {
+            /// Every reason that there is.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// In a few words.
+            pub fn words(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $words,)*
+                }
+            }
+        }
+    };
 }
 
-/// Why a lease counts as never having had a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NeverBecause {
-    /// The controller refused the submission in words that mean just that.
-    Refused,
-    /// Two searches of the queue, the settle time apart, found nothing of it.
-    NotFound,
-    /// A whole journal holds no intention to submit.
-    NotBegun,
+reasons! {
+    /// Why a job counts as over.
+    GoneBecause {
+        /// The controller shows it as finished, and it can't be requeued.
+        Finished: "finished and can't be requeued",
+        /// The controller twice knew no such job, the settle time apart.
+        TwiceUnknown: "no longer known to the controller, asked twice",
+        /// The controller once knew no such job, and the runner of its last run had said that it
+        /// stopped.
+        UnknownAndStopped: "no longer known to the controller, and its runner had stopped",
+    }
+}
+
+reasons! {
+    /// Why a lease counts as never having had a job.
+    NeverBecause {
+        /// The controller refused the submission in words that mean just that.
+        Refused: "the submission was refused",
+        /// Two searches of the queue, the settle time apart, found nothing of it.
+        NotFound: "no job came of the submission",
+        /// A whole journal holds no intention to submit.
+        NotBegun: "nothing was submitted",
+    }
 }
 
 /// Proof that a job of ours is over. Made in this module only, and only of what was seen.
@@ -111,6 +137,30 @@ impl JobEnding {
 }
 
 /// Proof that a submission made no job.
+///
+/// ```
+/// use slurm_lease::evidence::{NeverSubmitted, Over};
+///
+/// fn what_a_proof_says(proof: NeverSubmitted) -> String {
+///     format!("{:?}: {}", proof.how(), Over::NeverSubmitted(proof).describe())
+/// }
+/// ```
+///
+/// ```compile_fail,E0451
+/// use slurm_lease::{LeaseId, evidence::{NeverBecause, NeverSubmitted}};
+///
+/// fn forge(lease: LeaseId) -> NeverSubmitted {
+///     NeverSubmitted { lease, how: NeverBecause::NotBegun }
+/// }
+/// ```
+///
+/// ```compile_fail,E0624
+/// use slurm_lease::{LeaseId, evidence::NeverSubmitted};
+///
+/// fn forge(lease: &LeaseId) -> NeverSubmitted {
+///     NeverSubmitted::not_begun(lease)
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a proof that is dropped must be found again"]
 pub struct NeverSubmitted {
@@ -178,36 +228,6 @@ impl Over {
         match self {
             Self::JobGone(gone) => format!("job {} is over: {}", gone.of.job, gone.how.words()),
             Self::NeverSubmitted(never) => never.how.words().to_owned(),
-        }
-    }
-}
-
-impl GoneBecause {
-    /// Every reason that there is.
-    pub const ALL: [Self; 3] = [Self::Finished, Self::TwiceUnknown, Self::UnknownAndStopped];
-
-    /// In a few words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Finished => "finished and can't be requeued",
-            Self::TwiceUnknown => "no longer known to the controller, asked twice",
-            Self::UnknownAndStopped => {
-                "no longer known to the controller, and its runner had stopped"
-            }
-        }
-    }
-}
-
-impl NeverBecause {
-    /// Every reason that there is.
-    pub const ALL: [Self; 3] = [Self::Refused, Self::NotFound, Self::NotBegun];
-
-    /// In a few words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Refused => "the submission was refused",
-            Self::NotFound => "no job came of the submission",
-            Self::NotBegun => "nothing was submitted",
         }
     }
 }

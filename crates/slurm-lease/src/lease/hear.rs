@@ -8,7 +8,7 @@ use super::illegal::IllegalEvent;
 use super::{Lease, Submitter};
 use crate::endpoint::{Endpoint, EndpointError, StopMarker};
 use crate::evidence::{
-    Allocation, Evidence, Found, Look, NotVisible, Observation, Search, SearchEvidence,
+    Allocation, Evidence, Found, Look, NotVisible, Observation, Other, Search, SearchEvidence,
 };
 use crate::id::{ClusterName, Nonce};
 use crate::job_state::Meaning;
@@ -152,9 +152,10 @@ impl Lease {
 
     fn handle_found(&mut self, now: Timestamp, found: Found, submitter: Submitter) {
         self.unknown = None;
-        // A job of an earlier submission that has ended is not what was searched for.
+        // A job of an earlier submission that is over is not what was searched for; one that has
+        // ended and may be put back is ours to wait for.
         let searched_for = self.state.searched_for();
-        if searched_for.is_none() && found.sighting.state.meaning() == Meaning::Finished {
+        if searched_for.is_none() && found.sighting.is_over() {
             return;
         }
         // As long as sbatch may say which job is ours, none is taken for its name alone.
@@ -180,13 +181,27 @@ impl Lease {
 
     /// The job was looked at. A look at another allocation than the present one is no news.
     pub fn handle_look(&mut self, now: Timestamp, look: Look) {
-        let (of, observation, identified) = look.into_parts();
+        let (of, observation, identified, other) = look.into_parts();
         if self.allocation().as_ref() != Some(&of) {
             return;
         }
+        let nonce = of.nonce.clone();
         self.identified = identified.map(|identified| (now, identified));
         self.observe(now, of, observation);
         self.pace.step(now, self.bounds());
+        if let Some(other) = other.filter(|_| self.over().is_some()) {
+            let Other { job, sighting } = *other;
+            let event = Event::Adopted {
+                nonce,
+                job,
+                sighting,
+            };
+            if self.learn(now, event) {
+                self.identified = None;
+                self.cancelled_at = None;
+                self.requeue_forbidden = false;
+            }
+        }
     }
 
     /// Slurm was not asked, or did not say anything about the job.

@@ -99,7 +99,7 @@ fn identified(cluster: Option<&ClusterName>) -> Identified {
         comments_stay: false,
     };
     match search(&claim, cluster, &squeue::parse(&answer, &mark())) {
-        Search::Found(found) => found.identified,
+        Search::Found(found) => found.into_identified(),
         other => panic!("{other:?}"),
     }
 }

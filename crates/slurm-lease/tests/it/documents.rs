@@ -101,8 +101,16 @@ fn transcript(case: &str) -> String {
 fn generated(what: &str) -> String {
     match what {
         "states" => states(),
-        "gone" => reasons(GoneBecause::ALL.map(|how| (format!("{how:?}"), how.words()))),
-        "never" => reasons(NeverBecause::ALL.map(|how| (format!("{how:?}"), how.words()))),
+        "gone" => reasons(
+            GoneBecause::ALL
+                .iter()
+                .map(|how| (format!("{how:?}"), how.words())),
+        ),
+        "never" => reasons(
+            NeverBecause::ALL
+                .iter()
+                .map(|how| (format!("{how:?}"), how.words())),
+        ),
         "refusals" => list(REFUSALS.map(|words| format!("`{words}`"))),
         "usage errors" => list(USAGE_ERRORS.map(|words| format!("`{}`", words.trim_end()))),
         "may be sent" => list(MAY_BE_SENT.map(|words| format!("`{words}`"))),
@@ -129,7 +137,7 @@ fn states() -> String {
     text
 }
 
-fn reasons<const N: usize>(reasons: [(String, &str); N]) -> String {
+fn reasons(reasons: impl Iterator<Item = (String, &'static str)>) -> String {
     let mut text = "| proof | in words |\n|---|---|".to_owned();
     for (name, words) in reasons {
         write!(text, "\n| `{name}` | {words} |").unwrap();

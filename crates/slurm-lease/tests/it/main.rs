@@ -7,8 +7,6 @@ mod catalogue;
 #[expect(clippy::disallowed_methods, reason = "documents are files")]
 mod documents;
 #[cfg(test)]
-mod evidence;
-#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod journals;

@@ -142,8 +142,8 @@ proptest! {
             other => prop_assert!(false, "{other:?}"),
         }
         match search(&claim, None, &answer) {
-            Search::Found(found) => prop_assert!(seen && found.job == job),
-            Search::Clean => prop_assert!(!seen && clean),
+            Search::Found(found) => prop_assert!(seen && *found.job() == job),
+            Search::Clean { .. } => prop_assert!(!seen && clean),
             Search::Unknown(_) => prop_assert!(!seen && !clean),
         }
     }

@@ -75,15 +75,6 @@ fn with_mark(stdout: &[u8]) -> Vec<u8> {
     marked
 }
 
-/// The recording of this case.
-pub(crate) fn recording(generation: &str, command: &str, case: &str) -> Answer {
-    let mut all = recordings(generation, command).into_iter();
-    let found = all.find(|recording| recording.case == case);
-    found
-        .unwrap_or_else(|| panic!("no recording {generation}/{command}/{case}"))
-        .answer
-}
-
 /// Whether a recording of squeue is of the form that the library asks for.
 pub(crate) fn is_asked_for(case: &str) -> bool {
     let other = [".o", ".json", ".v", ".start", ".heading"];

@@ -90,6 +90,63 @@ impl Store {
     /// Removes the record of a lease, for a proof that nothing of what it tells is left with the
     /// scheduler, and a search that found nothing which it does not tell.
     ///
+    /// ```
+    /// use slurm_lease::{driver::{Held, Searched, Store}, evidence::Over};
+    ///
+    /// fn remove(
+    ///     store: &Store, held: Held, proof: Over, searched: Searched, now: jiff::Timestamp,
+    /// ) -> bool {
+    ///     store.remove(held, proof, searched, now).is_ok()
+    /// }
+    /// ```
+    ///
+    /// Without a proof a lease can't be dropped,
+    ///
+    /// ```compile_fail,E0061
+    /// use slurm_lease::driver::{Held, Searched, Store};
+    ///
+    /// fn remove(store: &Store, held: Held, searched: Searched, now: jiff::Timestamp) -> bool {
+    ///     store.remove(held, searched, now).is_ok()
+    /// }
+    /// ```
+    ///
+    /// nor with one that its job is ending,
+    ///
+    /// ```compile_fail,E0308
+    /// use slurm_lease::{driver::{Held, Searched, Store}, evidence::JobEnding};
+    ///
+    /// fn remove(
+    ///     store: &Store, held: Held, proof: JobEnding, searched: Searched, now: jiff::Timestamp,
+    /// ) -> bool {
+    ///     store.remove(held, proof, searched, now).is_ok()
+    /// }
+    /// ```
+    ///
+    /// nor without the search,
+    ///
+    /// ```compile_fail,E0061
+    /// use slurm_lease::{driver::{Held, Store}, evidence::Over};
+    ///
+    /// fn remove(store: &Store, held: Held, proof: Over, now: jiff::Timestamp) -> bool {
+    ///     store.remove(held, proof, now).is_ok()
+    /// }
+    /// ```
+    ///
+    /// nor two with one proof.
+    ///
+    /// ```compile_fail,E0382
+    /// use slurm_lease::{driver::{Held, Searched, Store}, evidence::Over};
+    ///
+    /// fn remove(
+    ///     store: &Store, held: [Held; 2], proof: Over, searched: [Searched; 2],
+    ///     now: jiff::Timestamp,
+    /// ) -> bool {
+    ///     let ([one, other], [first, second]) = (held, searched);
+    ///     store.remove(one, proof, first, now).is_ok()
+    ///         && store.remove(other, proof, second, now).is_ok()
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// When proof or search are another lease's, when the journal holds more than this lease knows of,
     /// or when the directory can't be moved away. The lease is handed back.

@@ -5,15 +5,18 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use slurm_lease::evidence::{
+use super::{
     Allocation, Claim, Evidence, GoneBecause, Look, NotVisible, Observation, Search,
     SearchEvidence, glance, look, search,
 };
-use slurm_lease::parse::squeue::{self, Queue, QueueRow};
-use slurm_lease::{JobRef, JobState, Meaning, Nonce, Tag, Uid};
+use crate::lease::{Lease, Policy};
+use crate::parse::sbatch::Submitted;
+use crate::parse::squeue::{self, Queue, QueueRow};
+use crate::record::{Access, Entry, Event, Journal, Opened};
+use crate::{JobRef, JobState, Meaning, Nonce, Tag, Uid};
+use jiff::{SignedDuration, Timestamp};
 
-use crate::recording::{GENERATIONS, is_asked_for, mark, recording, recordings};
+use crate::recording::{GENERATIONS, is_asked_for, mark, recordings};
 
 const SETTLE: Duration = Duration::from_secs(12);
 
@@ -38,7 +41,10 @@ fn nonce() -> Nonce {
 
 /// A recorded answer of squeue.
 fn queue(generation: &str, case: &str) -> Queue {
-    squeue::parse(&recording(generation, "squeue", case), &mark())
+    let mut all = recordings(generation, "squeue").into_iter();
+    let found = all.find(|recording| recording.case == case);
+    let found = found.unwrap_or_else(|| panic!("no recording {generation}/squeue/{case}"));
+    squeue::parse(&found.answer, &mark())
 }
 
 /// A recorded answer in which every job carries our comment.
@@ -140,7 +146,7 @@ fn one_look_proves_an_end_only_of_jobs_that_finished_and_stay_so() {
             let answer = ours(squeue::parse(&recorded.answer, &mark()));
             let Queue::Rows(rows) = &answer else { continue };
             for row in &rows.rows {
-                if row.name.parse::<slurm_lease::JobName>().is_err() {
+                if row.name.parse::<crate::JobName>().is_err() {
                     continue;
                 }
                 let job = job(&row.id.to_string());
@@ -434,5 +440,63 @@ fn a_lost_submission_is_found_by_its_comment_and_missed_only_twice() {
             searched.note_unanswered();
         }
         assert_eq!(searched.proves_absence(SETTLE), proven, "at {seconds} s");
+    }
+}
+
+/// A lease whose submission was accepted as this job.
+fn lease_of(row: &QueueRow) -> Lease {
+    let tag = tag();
+    let opened = Opened {
+        lease: tag.lease,
+        slug: "s".to_owned(),
+        name: row.name.parse().unwrap(),
+        uid: row.uid,
+        store: tag.store,
+        cluster: None,
+        asked: String::new(),
+        access: Access::default(),
+    };
+    let outcome = Submitted::Accepted(job(&row.id.to_string()));
+    let (intended, answered) = (nonce(), nonce());
+    let events = [
+        Event::Opened(opened),
+        Event::SubmissionIntended { nonce: intended },
+        Event::SubmissionAnswered {
+            nonce: answered,
+            outcome,
+        },
+    ];
+    let journal = Journal {
+        entries: events.map(|event| Entry::new(accepted(), event)).to_vec(),
+        ..Journal::default()
+    };
+    Lease::replay(&journal, Policy::default()).unwrap().unwrap()
+}
+
+#[test]
+fn a_lease_is_not_over_while_another_job_under_its_tag_lives() {
+    for generation in GENERATIONS {
+        let Queue::Rows(mut rows) = ours(queue(generation, "completed")) else {
+            panic!("{generation}: no rows");
+        };
+        let ended = rows.rows[0].clone();
+        let next = QueueRow {
+            id: "4711".parse().unwrap(),
+            state: JobState::Running,
+            ..ended.clone()
+        };
+        rows.rows.push(next.clone());
+        let mut lease = lease_of(&ended);
+        let mut look_at = |number: &str, rows: &squeue::QueueRows| {
+            let answer = Queue::Rows(rows.clone());
+            let look = look(&lease.claim(), &job(number), &answer);
+            lease.handle_look(after(60), look);
+            (lease.over().is_some(), lease.job().unwrap().to_string())
+        };
+        let after_one = look_at(&ended.id.to_string(), &rows);
+        assert_eq!(after_one, (false, "4711".to_owned()), "{generation}");
+        rows.rows[1].state = JobState::Completed;
+        let after_both = look_at("4711", &rows);
+        assert_eq!(after_both, (true, "4711".to_owned()), "{generation}");
     }
 }
