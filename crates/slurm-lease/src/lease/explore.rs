@@ -111,5 +111,11 @@ listed! {
         RemovalLooksAway,
         /// What was learnt is written without reading what others have written since.
         CommitLooksAway,
+        /// A search for stray jobs that is not answered counts as one that finds none.
+        UnansweredIsClean,
+        /// A stray job that has finished counts as over, whether or not it may be put back.
+        StrayIsOver,
+        /// Our number counts as somebody else's once name and comment are not ours.
+        EditedIsStranger,
     }
 }

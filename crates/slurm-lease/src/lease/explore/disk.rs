@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Mutant;
 use super::scheduler::Job;
+use crate::evidence::Evidence;
 use crate::lease::illegal::IllegalEvent;
 use crate::lease::state::State;
 use crate::record::{Entry, Event, Journal};
@@ -61,6 +62,13 @@ impl Disk {
     pub(super) fn tells_of(&self, job: &Job) -> bool {
         let evidence = self.state.evidence();
         evidence.is_some_and(|evidence| job.is(evidence.of()))
+    }
+
+    /// Whether it tells of the present run of this job.
+    pub(super) fn tells_of_run(&self, job: &Job) -> bool {
+        let seen = self.state.evidence().and_then(Evidence::seen);
+        let restarts = seen.map_or(0, |seen| seen.restarts);
+        self.tells_of(job) && restarts == job.restarts
     }
 
     pub(super) fn extent(&self) -> Extent {

@@ -67,6 +67,27 @@ fn trap(mutant: Mutant) -> (Rule, Budget) {
             },
         ),
         Mutant::CommitLooksAway => (Rule::Coherent, rivals),
+        Mutant::UnansweredIsClean => {
+            let unanswered = Budget {
+                crashes: 1,
+                cuts: 1,
+                hangs: 1,
+                ticks: 0,
+                ..pair
+            };
+            (Rule::ProvenOver, unanswered)
+        }
+        Mutant::StrayIsOver => {
+            let stray = Budget {
+                crashes: 1,
+                cuts: 1,
+                permits: 1,
+                ticks: 0,
+                ..pair
+            };
+            (Rule::ProvenOver, stray)
+        }
+        Mutant::EditedIsStranger => (Rule::ProvenOver, Budget { edits: 1, ..pair }),
     }
 }
 

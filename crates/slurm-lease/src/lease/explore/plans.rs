@@ -21,6 +21,13 @@ const RIVALS: Budget = Budget {
     ..NOTHING
 };
 
+/// One process that acquires, with no time between. That a release follows is tried from every
+/// state anyway. Several misfortunes at once fit beside it.
+const ONE: Budget = Budget {
+    acquires: 1,
+    ..NOTHING
+};
+
 /// Declares plans: each is two tests, and a budget in the list of them all. The number is how many
 /// states there must be at least, so that a change of the model can't make a plan void.
 macro_rules! plans {
@@ -75,6 +82,20 @@ plans! {
     endpoint, 3_000: Budget { requeues: 1, endpoints: 2, acquires: 1, ticks: 1, ..NOTHING };
     /// The controller loses its state and gives the number to somebody else.
     wipe, 40_000: Budget { wipes: 1, strangers: 1, ticks: 1, ..PAIR };
+    /// A process dies, the journal loses its end, and the controller hangs.
+    cut_and_hang, 70_000: Budget { crashes: 1, cuts: 1, hangs: 1, ticks: 0, ..PAIR };
+    /// A process dies, the journal loses its end, and the job that ended may be put back.
+    cut_and_permit, 1_000: Budget { crashes: 1, cuts: 1, permits: 1, ..ONE };
+    /// A process dies, the journal loses its end, and the controller loses its state.
+    cut_and_wipe, 1_000: Budget { crashes: 1, cuts: 1, wipes: 1, ..ONE };
+    /// The job is put back into the queue, and the controller loses its state.
+    requeue_and_wipe, 1_000: Budget { requeues: 1, wipes: 1, strangers: 1, ..ONE };
+    /// Somebody changes name and comment of the job, and it is put back into the queue.
+    edit_and_requeue, 1_000: Budget { edits: 1, requeues: 1, ticks: 1, ..ONE };
+    /// Somebody changes name and comment of the job, and the controller loses its state.
+    edit_and_wipe, 1_000: Budget { edits: 1, wipes: 1, strangers: 1, ..ONE };
+    /// A reply is lost, the controller hangs, and a process dies.
+    lost_hang_and_crash, 1_000: Budget { lost: 1, hangs: 1, crashes: 1, ..ONE };
     /// The controller is silent about single jobs, and forgets those that have finished.
     mute, 70_000: Budget { mutes: 1, purges: 1, ..PAIR };
 }
@@ -91,7 +112,7 @@ fn carry_out(name: &str, budget: Budget, strips: bool, floor: usize) {
 
 #[test]
 fn every_kind_of_misfortune_has_its_plan() {
-    let mut sums = [0; 18];
+    let mut sums = [0; 19];
     for plan in PLANS {
         let Budget {
             acquires,
@@ -110,12 +131,13 @@ fn every_kind_of_misfortune_has_its_plan() {
             strangers,
             requeues,
             permits,
+            edits,
             purges,
             endpoints,
         } = *plan;
         let all = [
             acquires, releases, ticks, crashes, full, cuts, losses, lost, refusals, hangs, mutes,
-            restarts, wipes, strangers, requeues, permits, purges, endpoints,
+            restarts, wipes, strangers, requeues, permits, edits, purges, endpoints,
         ];
         for (sum, each) in sums.iter_mut().zip(all) {
             *sum += each;

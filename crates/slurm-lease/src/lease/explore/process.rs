@@ -8,7 +8,7 @@ use super::scheduler::{Job, Life, Mood, RunId, Serial, UID, hung, moment, name, 
 use super::world::World;
 use super::{Mutant, Rule};
 use crate::endpoint::{Endpoint, StopMarker};
-use crate::evidence::{self, Identified};
+use crate::evidence::{self, Identified, Search};
 use crate::id::JobRef;
 use crate::lease::{Lease, Policy, Step, Submitter};
 use crate::parse::sacct::Accounting;
@@ -36,7 +36,8 @@ pub(super) struct Process {
     pub(super) noticed: bool,
     /// Whether a write of it failed.
     pub(super) unrecorded: bool,
-    /// Whether it looked for stray jobs before it removes the record.
+    /// Whether it was told of no stray job since the lease counts as over, so that the record may
+    /// be removed.
     pub(super) searched: bool,
     /// What the mutant that writes too late has not written yet.
     pub(super) held_back: Vec<Entry>,
@@ -251,7 +252,9 @@ impl World {
                 self.scheduler.submit(serial.unwrap(), slot);
             }
             Step::Submit(_) => Rc::make_mut(&mut process.lease).handle_submission(now, refused()),
-            Step::Search => self.search(process),
+            Step::Search => {
+                self.search(process);
+            }
             Step::Look(job) => {
                 let lease = Rc::make_mut(&mut process.lease);
                 let answer = mutated(self.scheduler.ask(Some(&job)), true, lease, self.mutant);
@@ -279,7 +282,8 @@ impl World {
         }
     }
 
-    fn search(&mut self, process: &mut Process) {
+    /// Searches for jobs of the lease; whether that was answered.
+    fn search(&mut self, process: &mut Process) -> bool {
         let submitter = if self.is_submitting() {
             Submitter::MayRun
         } else {
@@ -288,7 +292,9 @@ impl World {
         let lease = Rc::make_mut(&mut process.lease);
         let answer = mutated(self.scheduler.ask(None), false, lease, self.mutant);
         let found = evidence::search(&lease.claim(), None, &answer);
+        let answered = !matches!(found, Search::Unknown(_));
         lease.handle_search(moment(self.tick), found, submitter);
+        answered
     }
 
     /// Whether an sbatch may be running or about to be, by the lock that it holds.
@@ -363,8 +369,12 @@ impl World {
 
     /// The lease says that it is over. Its record goes, unless others have written to it.
     fn conclude(&mut self, process: &mut Process) -> bool {
-        if process.role == Role::Releases && !std::mem::replace(&mut process.searched, true) {
-            self.search(process);
+        let hasty = self.mutant == Some(Mutant::UnansweredIsClean);
+        if process.role == Role::Releases && !process.searched {
+            process.noticed = self.scheduler.mood == Mood::Hangs;
+            process.searched = self.search(process) || hasty;
+            // Behind the one that was found there may be another.
+            process.searched &= process.lease.over().is_some();
             return true;
         }
         let looks_away = self.mutant == Some(Mutant::RemovalLooksAway);
@@ -491,6 +501,11 @@ fn mutated(answer: Queue, alone: bool, lease: &Lease, mutant: Option<Mutant>) ->
             for row in &mut rows.rows {
                 match mutant {
                     Mutant::RequeueableIsOver => row.requeueable = false,
+                    Mutant::StrayIsOver if !alone => row.requeueable = false,
+                    Mutant::EditedIsStranger if alone && row.name != name().as_str() => {
+                        row.submitted = None;
+                        row.restarts = 0;
+                    }
                     Mutant::CompletingIsEnding => row.restarts = 0,
                     Mutant::NumberIsIdentity if alone => {
                         row.comment = lease.claim().tag.to_string();

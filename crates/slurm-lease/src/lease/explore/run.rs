@@ -109,8 +109,14 @@ impl World {
     }
 
     /// Time passes: what completes has completed, and after `MinJobAge` what has finished is
-    /// forgotten.
+    /// forgotten. A job that was edited and then put back into the queue is told by nobody any
+    /// more: what ends it is its time limit.
     fn settle(&mut self) {
+        for job in &mut self.scheduler.jobs {
+            if job.edited && job.restarts > 0 {
+                job.life = Life::Finished;
+            }
+        }
         self.scheduler.jobs.retain(|job| job.life != Life::Finished);
         for job in 0..self.scheduler.jobs.len() {
             if matches!(self.scheduler.jobs[job].life, Life::Completing { .. }) {

@@ -43,6 +43,8 @@ pub(super) struct Job {
     pub(super) requeueable: bool,
     /// When it was submitted or put back.
     submitted: u32,
+    /// Whether somebody took its name and its comment.
+    pub(super) edited: bool,
 }
 
 /// One run of one job of ours.
@@ -80,8 +82,9 @@ impl Job {
             Life::Completing { .. } => JobState::Completing,
             Life::Finished => JobState::Cancelled,
         };
-        let comment = self.serial.filter(|_| !strips).map(tag);
-        let name = self.serial.map(|_| name().to_string());
+        let told_by = self.serial.filter(|_| !self.edited);
+        let comment = told_by.filter(|_| !strips).map(tag);
+        let name = told_by.map(|_| name().to_string());
         QueueRow {
             id: self.number.to_string().parse().unwrap(),
             state,
@@ -191,6 +194,7 @@ impl Scheduler {
             restarts: 0,
             requeueable: false,
             submitted: tick,
+            edited: false,
         });
         self.requests
             .retain(|request| request.became.is_none() || request.sbatch);
@@ -205,6 +209,7 @@ impl Scheduler {
             restarts: 0,
             requeueable: true,
             submitted: tick,
+            edited: false,
         });
         self.next += 1;
     }

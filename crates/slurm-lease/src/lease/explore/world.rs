@@ -40,6 +40,8 @@ pub(super) struct Budget {
     pub(super) strangers: u8,
     /// Requeues, of jobs that do not permit it too: a prolog that fails does that.
     pub(super) requeues: u8,
+    /// Jobs whose name and comment somebody changes.
+    pub(super) edits: u8,
     /// Times that somebody permits the requeue of a job.
     pub(super) permits: u8,
     /// Finished jobs that the controller forgets.
@@ -66,6 +68,7 @@ impl Budget {
         strangers: 0,
         requeues: 0,
         permits: 0,
+        edits: 0,
         purges: 0,
         endpoints: 0,
     };
@@ -96,6 +99,7 @@ pub(super) enum Action {
     Advance(usize),
     Requeue(usize),
     Permit(usize),
+    Edit(usize),
     Purge(usize),
     Publish(usize),
     Stranger,
@@ -271,6 +275,9 @@ impl World {
         if job.life != Life::Finished {
             actions.push(Action::Advance(at));
         }
+        if self.budget.edits > 0 && !job.edited && job.can_be_updated() {
+            actions.push(Action::Edit(at));
+        }
         let comes_back = job.life == Life::Finished && job.requeueable;
         if self.budget.requeues > 0 && (job.life == Life::Running || comes_back) {
             actions.push(Action::Requeue(at));
@@ -366,6 +373,7 @@ impl World {
             Action::Answer(_, Told::Refused) => &mut budget.refusals,
             Action::Requeue(_) => &mut budget.requeues,
             Action::Permit(_) => &mut budget.permits,
+            Action::Edit(_) => &mut budget.edits,
             Action::Purge(_) => &mut budget.purges,
             Action::Publish(_) => &mut budget.endpoints,
             Action::Stranger => &mut budget.strangers,
@@ -403,6 +411,7 @@ impl World {
             Action::Advance(job) => self.advance(job),
             Action::Requeue(job) => self.requeue(job),
             Action::Permit(job) => scheduler.jobs[job].requeueable = true,
+            Action::Edit(job) => scheduler.jobs[job].edited = true,
             Action::Purge(job) => drop(scheduler.jobs.remove(job)),
             Action::Publish(job) => self.endpoint = scheduler.jobs[job].run(),
             Action::Stranger => scheduler.admit_stranger(tick),
@@ -410,9 +419,7 @@ impl World {
             Action::Mute => scheduler.mood = Mood::Mute,
             Action::Recover => scheduler.mood = Mood::Answers,
             Action::Restart { wiped } => self.restart(wiped),
-            Action::Cut { keep, torn } => {
-                self.disk = self.disk.as_ref().map(|disk| disk.cut(keep, torn));
-            }
+            Action::Cut { keep, torn } => self.cut(keep, torn),
             Action::Lose => {
                 self.disk = None;
                 self.lost = true;
@@ -432,15 +439,29 @@ impl World {
     /// and the scancel that follows it no number changes its owner.
     ///
     /// A job that was started and forgotten between two searches, before anybody knew its number,
-    /// can't be told from one that never was. Its node ends it seconds later; it does not count.
+    /// can't be told from one that never was. Nor can a run that nobody saw from an earlier one,
+    /// whose runner has said that it stopped. Its node ends it seconds later; it does not count.
     fn restart(&mut self, wiped: bool) {
         if wiped {
             self.pass();
-            let disk = self.disk.clone();
-            let is_known = |job: &Job| disk.as_ref().is_some_and(|disk| disk.tells_of(job));
+            let (disk, marked) = (self.disk.clone(), self.marker.is_some());
+            let is_known = |job: &Job| {
+                let tells = |disk: &Disk| disk.tells_of_run(job) || !marked && disk.tells_of(job);
+                disk.as_ref().is_some_and(tells)
+            };
             self.scheduler.forget(is_known);
         }
         self.scheduler.restart();
+    }
+
+    /// The journal loses its end. With it goes, for the seconds until its node registers, what was
+    /// known of a job whose controller was wiped.
+    fn cut(&mut self, keep: usize, torn: bool) {
+        let Some(disk) = &self.disk else { return };
+        let cut = disk.cut(keep, torn);
+        let jobs = &mut self.scheduler.jobs;
+        jobs.retain(|job| job.life != Life::Orphaned || cut.tells_of(job));
+        self.disk = Some(cut);
     }
 
     fn answer(&mut self, request: usize, told: Told) {
