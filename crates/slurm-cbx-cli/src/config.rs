@@ -291,6 +291,7 @@ fn expand(path: &str) -> Option<Utf8PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::keys::KEYS;
@@ -318,6 +319,55 @@ mod tests {
         let config = config.unwrap();
         assert_eq!(config.resources.cpus.as_deref(), Some("2"));
         assert_eq!(config.unclaimed_grace, Duration::from_secs(30));
+    }
+
+    /// A value as a person might give it, right or wrong.
+    fn value() -> impl Strategy<Value = Value> {
+        let text = prop_oneof![
+            any::<String>(),
+            "-?[0-9]{1,12}",
+            "[a-zA-Z0-9/~.=:{}% -]{0,20}",
+            Just("proxy-through-login".to_owned()),
+        ];
+        prop_oneof![
+            4 => text.clone().prop_map(Value::from),
+            1 => any::<i64>().prop_map(Value::from),
+            1 => any::<f64>().prop_map(Value::from),
+            1 => any::<bool>().prop_map(Value::from),
+            1 => Just(Value::Null),
+            1 => proptest::collection::vec(text, 0..3).prop_map(Value::from),
+            1 => Just(json!({"a": 1})),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_config_is_survived_and_none_makes_an_odd_value(
+            given in proptest::collection::btree_map(
+                proptest::sample::select(KEYS.map(|key| key.name).to_vec()), value(), 0..6
+            )
+        ) {
+            let map = given.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+            match Config::read(&map) {
+                Ok(config) => {
+                    prop_assert!(config.resources.options().is_ok());
+                    prop_assert!(config.acquire_timeout.as_secs() <= MOST_SECONDS);
+                    prop_assert!(config.exported.iter().all(|name| is_variable(name)));
+                    prop_assert!(is_one_line(&config.ready_check));
+                    prop_assert!(is_plain_path(config.work_root.as_str()));
+                }
+                Err(error) => prop_assert!(!error.to_string().chars().any(char::is_control)),
+            }
+        }
+
+        #[test]
+        fn what_is_no_key_is_refused(key in any::<String>()) {
+            prop_assume!(keys::find(&key).is_none());
+            let map = Map::from_iter([(key, json!("x"))]);
+            let refused = Config::read(&map).unwrap_err();
+            let is_unknown = matches!(refused, ConfigError::Unknown { .. });
+            prop_assert!(is_unknown, "{}", refused);
+        }
     }
 
     #[test]

@@ -181,3 +181,95 @@ impl Request {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Any JSON of a few levels, with the names that a request has among others.
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+            "cbx_[0-9a-f]{12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 20, 5, |inner| {
+            let list = proptest::collection::vec(inner.clone(), 0..4);
+            let map = proptest::collection::btree_map(name(), inner, 0..5);
+            prop_oneof![
+                list.prop_map(Value::from),
+                map.prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        let known = proptest::sample::select(vec![
+            "operation",
+            "config",
+            "desired",
+            "expected",
+            "lease",
+            "id",
+            "keep",
+            "all",
+            "releaseOnly",
+            "dryRun",
+            "leaseId",
+            "attemptLeaseId",
+            "slug",
+            "name",
+            "cloudId",
+            "labels",
+            "protocolVersion",
+        ]);
+        prop_oneof![4 => known.prop_map(str::to_owned), 1 => any::<String>()]
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(Request::parse(&bytes).is_err());
+        }
+
+        #[test]
+        fn any_json_is_survived_and_none_makes_an_odd_identifier(
+            members in proptest::collection::btree_map(name(), value(), 0..8)
+        ) {
+            let mut request: Map<String, Value> = members.into_iter().collect();
+            request.insert("protocolVersion".to_owned(), json!(1));
+            request.entry("operation").or_insert(json!("list"));
+            let Ok(request) = Request::parse(Value::Object(request).to_string().as_bytes()) else {
+                return Ok(());
+            };
+            let Request { desired, expected, lease, id, .. } = request;
+            for text in [&id, &desired.slug, &desired.name, &expected.cloud_id, &lease.name] {
+                prop_assert!(text.len() <= IDENTIFIER_LIMIT && !text.chars().any(char::is_control));
+                prop_assert_eq!(text.trim(), text);
+            }
+            for id in [&desired.lease_id, &expected.lease_id, &lease.lease_id] {
+                prop_assert!(id.is_empty() || id.parse::<LeaseId>().is_ok());
+            }
+        }
+
+        #[test]
+        fn a_request_is_read_back_whole_or_not_at_all(
+            lease in "cbx_[0-9a-f]{12}", slug in "[a-z]{1,20}", keep in any::<bool>(), cut in 0..1000_usize,
+        ) {
+            let whole = json!({
+                "protocolVersion": 1, "operation": "acquire", "keep": keep,
+                "desired": {"leaseId": lease, "slug": slug, "name": null},
+            }).to_string();
+            let read = Request::parse(whole.as_bytes()).unwrap();
+            prop_assert_eq!(read.operation, "acquire");
+            prop_assert_eq!((read.desired.lease_id, read.desired.slug, read.keep), (lease, slug, keep));
+            prop_assert!(Request::parse(&whole.as_bytes()[..cut % whole.len()]).is_err());
+        }
+    }
+}

@@ -31,13 +31,18 @@ struct State {
     config: Map<String, Value>,
 }
 
+impl State {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
 /// The lease that a `state.json` in this directory tells of, if there is one that can be read.
 ///
 /// One without a job was being submitted when it was written: it is searched for like a lease
 /// whose record is lost.
 pub(super) fn import(leases: &Leases, dir: &LeaseDir) -> Option<Held> {
-    let bytes = dir.read("state.json").ok()??;
-    let state: State = serde_json::from_slice(&bytes).ok()?;
+    let state = State::parse(&dir.read("state.json").ok()??)?;
     let opened = Opened {
         lease: dir.lease().clone(),
         slug: state.slug.clone(),
@@ -91,5 +96,77 @@ fn access(state: &State, dir: &LeaseDir) -> Access {
         login: host.map(|host| Login { host, user }),
         key,
         proxy_command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::driver::Store;
+    use crate::strategies;
+
+    fn dir() -> (tempfile::TempDir, LeaseDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(directory.path().join("state")).unwrap();
+        let dir = Store::open(&root)
+            .unwrap()
+            .dir(&"cbx_0123456789ab".parse().unwrap());
+        (directory, dir)
+    }
+
+    /// A value as it may stand in a config of that program, sensible or not.
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            any::<String>().prop_map(Value::from),
+            "[a-z]{1,8}".prop_map(Value::from),
+            "/[a-z]{1,8}/[a-z]{1,8}".prop_map(Value::from),
+            Just(json!("proxy-through-login")),
+            any::<i64>().prop_map(Value::from),
+            Just(Value::Null),
+            Just(json!([1])),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_state_is_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            drop(State::parse(&bytes));
+        }
+
+        #[test]
+        fn a_state_cut_short_is_none(slug in "[a-z]{1,8}", name in strategies::job_name(), cut in 0..1000_usize) {
+            let whole = json!({"slug": slug, "name": name.as_str()}).to_string();
+            let read = State::parse(whole.as_bytes()).unwrap();
+            prop_assert_eq!((read.slug, read.name), (slug, name));
+            prop_assert!(State::parse(&whole.as_bytes()[..cut % whole.len()]).is_none());
+        }
+
+        #[test]
+        fn nothing_of_a_state_becomes_more_than_a_value(
+            job in proptest::option::of(strategies::job_ref()), key in value(),
+            mode in value(), host in value(), user in value(), command in value(),
+        ) {
+            let (_directory, dir) = dir();
+            let state = json!({
+                "slug": "s", "name": "crabbox-s-01234567", "jobId": job, "keyPath": key,
+                "config": {"sshMode": mode, "loginHost": host, "loginUser": user, "proxyCommand": command}
+            });
+            let Some(state) = State::parse(state.to_string().as_bytes()) else {
+                // Only a path can be of the wrong kind here.
+                prop_assert!(!key.is_string() && !key.is_null());
+                return Ok(());
+            };
+            prop_assert_eq!(&state.job_id, &job);
+            let Access { login, key, proxy_command } = access(&state, &dir);
+            if let Some(Login { host, user }) = login {
+                prop_assert!(is_host_name(&host) && user.is_none_or(|user| is_user_name(&user)));
+            }
+            prop_assert!(key.is_none_or(|key| key.is_absolute() && is_plain_path(key.as_str())));
+            let plain = |text: String| !text.contains(|c: char| c.is_control() || c == '\'');
+            prop_assert!(proxy_command.is_none_or(plain));
+        }
     }
 }

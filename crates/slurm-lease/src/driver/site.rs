@@ -199,14 +199,39 @@ impl Leases {
 }
 
 fn read(file: &Utf8PathBuf) -> Option<Site> {
-    let site: Site = serde_json::from_slice(&files::read(file).ok()??).ok()?;
+    parse(&files::read(file).ok()??)
+}
+
+fn parse(bytes: &[u8]) -> Option<Site> {
+    let site: Site = serde_json::from_slice(bytes).ok()?;
     (site.v == VERSION).then_some(site)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::driver::Options;
+    use crate::strategies;
+
+    proptest! {
+        #[test]
+        fn any_site_is_survived(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            drop(parse(&bytes));
+        }
+
+        #[test]
+        fn what_a_site_told_is_read_back(
+            at in strategies::timestamp(), message_timeout in any::<u64>(),
+            cluster in strategies::cluster_name(), cut in 0..100_usize,
+        ) {
+            let whole = serde_json::to_vec(&Site { v: VERSION, at, message_timeout, cluster }).unwrap();
+            let read = parse(&whole).unwrap();
+            prop_assert_eq!((read.at, read.message_timeout), (at, message_timeout));
+            prop_assert!(parse(&whole[..cut % whole.len()]).is_none());
+        }
+    }
 
     fn told(seconds: u64) -> Configuration {
         Configuration {

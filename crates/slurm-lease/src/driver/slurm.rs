@@ -275,15 +275,22 @@ impl Slurm {
 
 impl Shared {
     fn write(&self, stdout: &[u8], file: &Utf8Path) -> io::Result<()> {
+        files::write_whole(file, &self.render(stdout)?, 0o600)
+    }
+
+    fn render(&self, stdout: &[u8]) -> io::Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec(self)?;
         bytes.push(b'\n');
         bytes.extend_from_slice(stdout);
-        files::write_whole(file, &bytes, 0o600)
+        Ok(bytes)
     }
 
     /// The picture in this file, if it is whole and of this form.
     fn read(file: &Utf8Path) -> Option<Snapshot> {
-        let bytes = files::read(file).ok()??;
+        Self::parse(&files::read(file).ok()??)
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Snapshot> {
         let end = bytes.iter().position(|&byte| byte == b'\n')?;
         let shared: Self = serde_json::from_slice(&bytes[..end]).ok()?;
         let stdout = &bytes[end + 1..];
@@ -306,4 +313,35 @@ impl Shared {
 /// has to be unknown to whoever named a job before.
 pub(crate) fn random_bits() -> u32 {
     getrandom::u32().unwrap_or_else(|_| now().subsec_nanosecond().unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+    use crate::strategies;
+
+    proptest! {
+        #[test]
+        fn any_shared_picture_is_survived(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(Shared::parse(&bytes).is_none());
+        }
+
+        #[test]
+        fn a_picture_is_read_back_whole_or_not_at_all(
+            rows in strategies::queue_rows(), at in strategies::timestamp(), mark in any::<u32>(),
+            cut in any::<Index>(),
+        ) {
+            let stdout = strategies::render_queue(&rows, &Mark::from_bits(mark));
+            let shared = Shared { v: SHARED_VERSION, at, mark, length: stdout.len() };
+            let whole = shared.render(&stdout).unwrap();
+            let read = Shared::parse(&whole).unwrap();
+            prop_assert_eq!(read.at, at);
+            let answer = Answer { exit: Exit::Status(0), stdout, stderr: Vec::new() };
+            prop_assert_eq!(read.queue, squeue::parse(&answer, &Mark::from_bits(mark)));
+            prop_assert!(Shared::parse(&whole[..cut.index(whole.len())]).is_none());
+        }
+    }
 }

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use slurm_lease::parse::sbatch::Submitted;
 use slurm_lease::parse::scancel::Cancelled;
-use slurm_lease::parse::{sbatch, scancel, scontrol};
-use slurm_lease::{Exit, JobRef, strategies};
+use slurm_lease::parse::{Cause, sbatch, scancel, scontrol};
+use slurm_lease::{Answer, Exit, JobRef, strategies};
 
 use crate::wreck::{exit, odd_answer};
 
@@ -23,6 +23,29 @@ proptest! {
     #[test]
     fn what_scontrol_prints_is_read_back(transcript in strategies::scontrol()) {
         prop_assert_eq!(scontrol::parse(&transcript.answer), transcript.expected);
+    }
+
+    /// A controller is down only in its own words, and where each of them is.
+    #[test]
+    fn a_ping_says_only_that_every_controller_is_down(
+        up in proptest::collection::vec(any::<bool>(), 0..4), noise in "[^\n]{0,40}"
+    ) {
+        let word = |up: &bool| if *up { "UP" } else { "DOWN" };
+        let lines = up.iter().map(|up| format!("Slurmctld(primary) at ctl1 is {}\n", word(up)));
+        let stdout: String = std::iter::once(format!("{noise}\n")).chain(lines).collect();
+        prop_assume!(!noise.starts_with("Slurmctld("));
+        let answer = Answer { exit: Exit::Status(1), stdout: stdout.into(), stderr: Vec::new() };
+        let is_down = !up.is_empty() && !up.contains(&true);
+        prop_assert_eq!(scontrol::parse_ping(&answer).is_some(), is_down);
+    }
+
+    #[test]
+    fn an_odd_answer_to_a_ping_is_survived(answer in odd_answer("scontrol")) {
+        if let Some(why) = scontrol::parse_ping(&answer) {
+            prop_assert_eq!(why.cause, Cause::Unreachable);
+            prop_assert!(matches!(answer.exit, Exit::Status(_)));
+            prop_assert!(why.said.starts_with("Slurmctld("));
+        }
     }
 
     #[test]

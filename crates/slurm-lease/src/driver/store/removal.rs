@@ -249,3 +249,34 @@ impl RemoveError {
         *self.held
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::strategies;
+
+    fn parse(bytes: &[u8]) -> Option<Tombstone> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    proptest! {
+        #[test]
+        fn any_tombstone_is_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            drop(parse(&bytes));
+        }
+
+        #[test]
+        fn a_tombstone_is_read_back_whole_or_not_at_all(
+            at in strategies::timestamp(), lease in strategies::lease_id(), slug in any::<String>(),
+            name in any::<String>(), job in proptest::option::of(any::<String>()),
+            proof in any::<String>(), cut in 0..1000_usize,
+        ) {
+            let tombstone = Tombstone { v: 1, at, lease, slug, name, job, proof };
+            let whole = serde_json::to_vec(&tombstone).unwrap();
+            prop_assert_eq!(parse(&whole), Some(tombstone));
+            prop_assert_eq!(parse(&whole[..cut % whole.len()]), None);
+        }
+    }
+}
