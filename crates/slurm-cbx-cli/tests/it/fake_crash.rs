@@ -252,3 +252,45 @@ impl Story for Interrupted {
 fn a_release_after_a_kill_at_any_point_of_a_warmup_ends_it() {
     try_every_point("warmup, then release", &Interrupted);
 }
+
+/// An acquire whose job waits is killed, as by Ctrl-C, and its keeper ends the lease, or is killed
+/// too. Waits until there is no keeper any more.
+fn abandon(site: &Site, identity: &Identity, keeper: &[(&str, &str)]) {
+    let mut command = site.command();
+    command.envs(keeper.iter().copied());
+    let mut running = Running::start(command, &acquire(identity, &json!({})).to_string());
+    site.wait_for_job(identity);
+    assert!(site.keeper(identity).is_some(), "nobody keeps it");
+    running.kill_group();
+    until(seconds(60), "the keeper to end", || {
+        site.keeper(identity).is_none()
+    });
+}
+
+#[test]
+fn a_keeper_killed_at_any_point_is_gone_on_with() {
+    let site = Site::modelled();
+    let identity = site.identity();
+    let log = site.root().join("points");
+    let logged = ("SLURM_LEASE_KEEPER_CRASH_LOG", log.to_str().unwrap());
+    abandon(&site, &identity, &[logged]);
+    site.assert_nothing_left();
+    let points = fs::read_to_string(&log).unwrap();
+    let points: Vec<&str> = points.lines().collect();
+    println!("keeper: {} points, each survived: {points:?}", points.len());
+    assert!(points.len() > 10, "{points:?}");
+
+    each(&points, |point| {
+        let (number, _) = point.split_once(' ').unwrap();
+        let site = Site::modelled();
+        let identity = site.identity();
+        abandon(&site, &identity, &[("SLURM_LEASE_KEEPER_CRASH_AT", number)]);
+        until(seconds(30), "the next cleanup to end the lease", || {
+            site.cleanup().done();
+            site.records().is_empty()
+        });
+        assert_one_at_a_time(&site, &identity);
+        assert_eq!(site.submissions().len(), 1);
+        site.assert_nothing_left();
+    });
+}

@@ -43,7 +43,21 @@ const AT: &str = "SLURM_LEASE_CRASH_AT";
 const PANIC: &str = "SLURM_LEASE_PANIC_AT";
 const LOG: &str = "SLURM_LEASE_CRASH_LOG";
 
-/// Takes the variables away from a process that is about to be started.
+/// What a keeper has instead: the variable of its parent, and what it is called for itself.
+#[cfg(feature = "crash-points")]
+const OF_KEEPER: [(&str, &str); 2] = [
+    ("SLURM_LEASE_KEEPER_CRASH_AT", AT),
+    ("SLURM_LEASE_KEEPER_CRASH_LOG", LOG),
+];
+
+/// Takes the variables away from a keeper that is about to be started, and gives it its own.
 pub(crate) fn spare(command: &mut std::process::Command) -> &mut std::process::Command {
-    command.env_remove(AT).env_remove(PANIC).env_remove(LOG)
+    command.env_remove(AT).env_remove(PANIC).env_remove(LOG);
+    #[cfg(feature = "crash-points")]
+    for (of_keeper, own) in OF_KEEPER {
+        if let Some(value) = std::env::var_os(of_keeper) {
+            command.env_remove(of_keeper).env(own, value);
+        }
+    }
+    command
 }
