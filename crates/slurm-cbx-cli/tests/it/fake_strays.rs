@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Identity, Reply, acquire, text, warmup};
 use crate::fake_site::{Site, each};
-use crate::truth::seconds;
+use crate::truth::{seconds, until};
 
 /// A site where the job of a lease waits in the queue and nobody waits for it.
 fn with_queued_job(site: &Site) -> Identity {
@@ -125,6 +125,41 @@ fn what_is_remembered_of_a_lease_hides_no_job_of_the_next() {
         let error = site.resolve(&identity).error();
         assert!(error.contains("was released"), "{error}");
     });
+}
+
+#[test]
+fn a_cleanup_leaves_alone_what_an_acquire_is_about_to_submit() {
+    let site = Site::queueing();
+    let (own, ready, go) = ("keygen", "ready", "go");
+    let path = |name: &str| site.root().join(name).display().to_string();
+    fs::create_dir(site.root().join(own)).unwrap();
+    let script = format!(
+        "#!/bin/sh\n: >'{}'\nuntil [ -e '{}' ]; do sleep 0.05; done\nexec /usr/bin/ssh-keygen \"$@\"\n",
+        path(ready),
+        path(go)
+    );
+    let program = site.root().join(own).join("ssh-keygen");
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let search = format!(
+        "{}:{}:/usr/bin:/bin",
+        path(own),
+        site.cluster.bin_dir().display()
+    );
+    let identity = site.identity();
+    let (ready, go) = (path(ready), path(go));
+    let site = site.with_variable("PATH", &search);
+    let config = json!({"acquireTimeoutSeconds": 3});
+    let running = site.begin(&warmup(&identity, &config));
+    until(seconds(20), "the key to be made", || {
+        fs::exists(&ready).unwrap()
+    });
+    site.cleanup().done();
+    fs::write(&go, "").unwrap();
+    let error = running.finish(seconds(40)).error();
+    assert!(error.contains("is kept"), "{error}");
+    site.release(&identity).within(seconds(25)).done();
+    site.assert_nothing_left();
 }
 
 /// How a record can be lost.

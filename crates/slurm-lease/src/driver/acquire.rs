@@ -198,14 +198,20 @@ impl Leases {
         }
         self.learn_site(order.cluster.as_ref());
         let mut held = self.begin(order)?;
-        self.prepare(&mut held, order)?;
         let grace = if order.keep {
             order.unclaimed_grace
         } else {
             Duration::ZERO
         };
+        // Before the record: without a sign of the acquire a cleanup would take it for one that
+        // was left.
         let presence = Presence::begin(held.dir(), self.keeper.as_ref(), grace)
             .map_err(|source| prepare_error(order, source))?;
+        if let Err(error) = self.prepare(&mut held, order) {
+            presence.end();
+            drop(self.store.undo(&held));
+            return Err(error);
+        }
         let nonce =
             getrandom::u64().map_err(|error| prepare_error(order, std::io::Error::other(error)))?;
         held.lease.handle_acquire(Nonce::from_bits(nonce));

@@ -51,7 +51,7 @@ const CLAIMED: &str = "claimed";
 const LEFT: &[u8] = b"left\n";
 /// The file that an acquire holds while it waits; its age is that of the last sign of life, its
 /// content the grace in seconds.
-const ACQUIRING: &str = "acquiring";
+pub(super) const ACQUIRING: &str = "acquiring";
 
 /// The file that the keeper has locked that ends a lease.
 const ENDING: &str = "ending.lock";
@@ -81,14 +81,17 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// Says that an acquire is here, and has a keeper watch it.
+    /// Says that an acquire is here, and has a keeper watch it. The lease need not have a record
+    /// yet: what is there then says that one is about to be made.
     pub(super) fn begin(
         dir: &LeaseDir,
         keeper: Option<&KeeperCommand>,
         grace: Duration,
     ) -> io::Result<Self> {
-        let path = dir.file(ACQUIRING);
-        let lock = share(&path)?;
+        let lock = match dir.open(ACQUIRING)? {
+            None => share(&dir.file(ACQUIRING))?,
+            taken => taken,
+        };
         let mut presence = Self {
             dir: dir.clone(),
             grace,

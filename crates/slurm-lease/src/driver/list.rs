@@ -373,7 +373,7 @@ mod tests {
         assert!(held.lease.wish().is_none() && dir.exists());
         assert!(!held.refresh().unwrap(), "nobody has written to the record");
         presence.end();
-        assert_eq!(leases.cleanup(false).unwrap().removed, [lease]);
-        assert!(!dir.exists());
+        // Where nobody answers whether there is a job of it, it is not removed all the same.
+        assert_eq!(leases.cleanup(true).unwrap().removed, [lease]);
     }
 }

@@ -4,14 +4,17 @@ use std::io;
 
 use super::{LeaseDir, Store, StoreError};
 use crate::driver::files;
+use crate::driver::keeper::{ACQUIRING, is_being_acquired};
 
 impl LeaseDir {
-    /// Whether nothing is in the directory but, perhaps, a journal without a whole line.
+    /// Whether nothing is in the directory but, perhaps, a journal without a whole line and the
+    /// sign of an acquire.
     ///
     /// What a submission needs is made after the first line is on disk, so none was begun here.
     pub(super) fn is_blank(&self) -> io::Result<bool> {
         for entry in fs_err::read_dir(self.path())? {
-            if entry?.file_name() != "journal.jsonl" {
+            let name = entry?.file_name();
+            if name != "journal.jsonl" && name != ACQUIRING {
                 return Ok(false);
             }
         }
@@ -21,13 +24,13 @@ impl LeaseDir {
         Ok(!journal.unwrap_or_default().contains(&b'\n'))
     }
 
-    /// Removes the directory, if it is one of those.
+    /// Removes the directory, if it is one of those and no acquire is about to use it.
     pub(in crate::driver) fn remove_blank(&self) -> Result<(), StoreError> {
         if !self.exists() || !self.is_blank()? {
             return Ok(());
         }
         let _lock = self.lock()?;
-        if self.exists() && self.is_blank()? {
+        if self.exists() && self.is_blank()? && !is_being_acquired(self) {
             files::remove_dir_all(&self.path)?;
             files::remove(&self.lock)?;
         }
@@ -75,6 +78,22 @@ mod tests {
         assert_eq!(blank(&[]), (true, true));
         assert_eq!(blank(&[("journal.jsonl", "")]), (true, true));
         assert_eq!(blank(&[("journal.jsonl", "{\"v\":1,")]), (true, true));
+        assert_eq!(blank(&[("acquiring", "120\n")]), (true, true));
+    }
+
+    #[test]
+    fn what_an_acquire_is_about_to_write_into_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(directory.path().join("state")).unwrap();
+        let store = Store::open(&root).unwrap();
+        let dir = store.dir(&"cbx_0123456789ab".parse().unwrap());
+        let acquiring = dir.open(ACQUIRING).unwrap();
+        assert!(dir.load(Policy::default()).unwrap().is_none());
+        store.sweep_blank().unwrap();
+        assert!(dir.exists());
+        drop(acquiring);
+        store.sweep_blank().unwrap();
+        assert!(!dir.exists());
     }
 
     #[test]

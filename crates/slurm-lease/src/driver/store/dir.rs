@@ -70,6 +70,15 @@ impl LeaseDir {
         files::make_private_dir(&self.path)
     }
 
+    /// Makes the directory where it is not there, and takes a shared lock on a file in it, before
+    /// anybody can take the directory for an empty one that was left. `None` where somebody else
+    /// has the file.
+    pub(crate) fn open(&self, name: &str) -> io::Result<Option<Lock>> {
+        let _lock = self.lock()?;
+        self.create()?;
+        Lock::try_take(&self.file(name), FlockOperation::NonBlockingLockShared)
+    }
+
     /// The lock that lasts as long as any sbatch of this lease.
     pub(crate) fn submitting(&self) -> io::Result<Option<Lock>> {
         files::check_private_dir(&self.path)?;
