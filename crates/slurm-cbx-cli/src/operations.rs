@@ -378,7 +378,7 @@ fn named(known: &Known) -> Lease {
 /// A row of the list.
 fn describe(view: &View, request: &Request) -> Lease {
     let opened = view.lease.opened();
-    let job = view.lease.job().map(ToString::to_string);
+    let job = view.lease.known_by().map(ToString::to_string);
     let known = Known {
         lease: opened.lease.clone(),
         slug: opened.slug.clone(),

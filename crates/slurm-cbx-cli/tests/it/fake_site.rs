@@ -260,6 +260,17 @@ impl Site {
         self.ask(&release(identity))
     }
 
+    /// A release as the client asks for it that was told of the lease in these words.
+    pub(crate) fn release_known(&self, lease: &Value) -> Reply {
+        let expected = json!({
+            "leaseId": lease["leaseId"], "slug": lease["slug"], "cloudId": lease["cloudId"],
+        });
+        self.ask(&json!({
+            "protocolVersion": 1, "operation": "release", "lease": lease, "force": true,
+            "expected": expected,
+        }))
+    }
+
     pub(crate) fn cleanup(&self) -> Reply {
         self.ask(&json!({"protocolVersion": 1, "operation": "cleanup"}))
     }

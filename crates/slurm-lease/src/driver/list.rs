@@ -101,7 +101,7 @@ impl Leases {
                 lease: opened.lease.clone(),
                 slug: opened.slug.clone(),
                 name: opened.name.to_string(),
-                job: held.lease.job().map(ToString::to_string),
+                job: held.lease.known_by().map(ToString::to_string),
                 released: false,
                 lost,
             });
@@ -142,6 +142,15 @@ impl Leases {
             let over = view.lease.over().is_some();
             let to_end = view.lease.wish().is_some();
             let missing = view.lease.is_missing();
+            if over
+                && !to_end
+                && let Some((_, why)) = view.lease.unknown()
+            {
+                // To wish for the end of a lease that may be in use is worse than to wait.
+                let why = format!("whether a job of it is left cannot be told: {why}");
+                cleaned.kept.push((lease, why));
+                continue;
+            }
             if dry_run {
                 if over {
                     cleaned.removed.push(lease);

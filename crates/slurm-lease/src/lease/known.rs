@@ -80,6 +80,12 @@ impl Lease {
         self.state.evidence().map(Evidence::job)
     }
 
+    /// The job that whoever has the lease knows it by. A release may find others, and end them too;
+    /// it is still the release of this one.
+    pub fn known_by(&self) -> Option<&JobRef> {
+        self.state.wished_of.as_ref().or_else(|| self.job())
+    }
+
     /// The job as it was last seen.
     pub fn sighting(&self) -> Option<&Sighting> {
         self.state.evidence()?.seen()

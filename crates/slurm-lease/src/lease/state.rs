@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::attempt::{Attempt, Stage};
 use super::illegal::{IllegalEvent, illegal};
 use crate::evidence::{Evidence, NeverSubmitted, Over};
-use crate::id::{ClusterName, Nonce};
+use crate::id::{ClusterName, JobRef, Nonce};
 use crate::record::{Entry, Event, Opened, ReleaseCause};
 use jiff::Timestamp;
 
@@ -17,6 +17,8 @@ pub(super) struct State {
     /// The cluster that the configuration led to.
     pub(super) home: Option<ClusterName>,
     pub(super) wish: Option<(Timestamp, ReleaseCause)>,
+    /// The job that it had then.
+    pub(super) wished_of: Option<JobRef>,
     pub(super) attempt: Option<Attempt>,
 }
 
@@ -27,6 +29,7 @@ impl State {
             opened_at,
             home: None,
             wish: None,
+            wished_of: None,
             attempt: None,
         }
     }
@@ -85,7 +88,10 @@ impl State {
                 Ok(())
             }
             Event::ReleaseWished { cause } => {
-                self.wish.get_or_insert((at, *cause));
+                if self.wish.is_none() {
+                    self.wished_of = self.evidence().map(Evidence::job).cloned();
+                    self.wish = Some((at, *cause));
+                }
                 Ok(())
             }
             about_attempt => {

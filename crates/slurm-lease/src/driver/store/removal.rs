@@ -164,7 +164,7 @@ impl Store {
             lease: opened.lease.clone(),
             slug: opened.slug.clone(),
             name: opened.name.to_string(),
-            job: held.lease.job().map(ToString::to_string),
+            job: held.lease.known_by().map(ToString::to_string),
             proof: proof.describe(),
         };
         match self.remove_dir(&held, &proof, &searched, &tombstone) {

@@ -128,6 +128,7 @@ fn hash_state(state: &State, hasher: &mut impl Hasher) {
         opened_at: _,
         home: _,
         wish,
+        wished_of: _,
         attempt,
     } = state;
     (wish.is_some(), attempt.is_some()).hash(hasher);
