@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::command::SUBMIT_LIMIT;
 use crate::id::{JobName, JobRef, Nonce, Tag, Uid};
+use crate::lease::INTENTION_LIMIT;
 use crate::parse::squeue::QueueRow;
 
 /// How far a controller's clock may be off from ours when a submission is dated, in seconds.
@@ -88,8 +90,7 @@ impl Claim {
         }
         let requeued = row.restarts >= self.restarts.max(1);
         if tag.is_some() || !named {
-            let first_look = named && self.submitted.is_none();
-            return self.whose_edited(row, requeued || first_look);
+            return self.whose_edited(row, requeued);
         }
         let ours = match (row.submitted, self.submitted) {
             // Only a requeue changes the date, and it is counted.
@@ -107,9 +108,13 @@ impl Claim {
 
     /// Whose a row with another name, or with the tag of another lease, and of another date than
     /// the known one is: ours after all where somebody edited it, if something explains the date.
-    fn whose_edited(&self, row: &QueueRow, explained: bool) -> Whose {
+    /// Before the first look no date is known, but when sbatch was answered is: a plugin of the
+    /// site can have changed both at the submission.
+    fn whose_edited(&self, row: &QueueRow, requeued: bool) -> Whose {
         let known = self.submitted.unwrap_or_else(|| self.earliest());
         let later = row.submitted.is_none_or(|at| at >= known);
+        let in_time = row.submitted.is_none_or(|at| at <= self.latest());
+        let explained = requeued || self.submitted.is_none() && in_time;
         if explained && later {
             Whose::Doubtful
         } else {
@@ -154,6 +159,13 @@ impl Claim {
     fn earliest(&self) -> Timestamp {
         let earliest = self.intended.checked_sub(CLOCK_SKEW);
         earliest.unwrap_or(Timestamp::MIN)
+    }
+
+    /// The latest time that the controller can have given our submission, which was answered.
+    fn latest(&self) -> Timestamp {
+        let answered = SignedDuration::try_from(SUBMIT_LIMIT).unwrap_or(SignedDuration::MAX);
+        let latest = answered.saturating_add(INTENTION_LIMIT + CLOCK_SKEW);
+        self.intended.checked_add(latest).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -336,9 +348,12 @@ mod tests {
             (NAME, OTHER, 0, 0, Whose::Doubtful),
             (NAME, OTHER, -500, 0, Whose::NotOurs),
             (NAME, LATER, 0, 0, Whose::NotOurs),
-            ("foo", OTHER, 0, 0, Whose::NotOurs),
-            ("foo", "", 0, 0, Whose::NotOurs),
+            ("foo", OTHER, 0, 0, Whose::Doubtful),
+            ("foo", "", 0, 0, Whose::Doubtful),
             ("foo", "", 0, 1, Whose::Doubtful),
+            ("foo", "", 600, 0, Whose::NotOurs),
+            ("foo", OTHER, 600, 0, Whose::NotOurs),
+            ("foo", "", -500, 0, Whose::NotOurs),
         ] {
             let row = row(name, comment, submitted, restarts);
             assert_eq!(unseen.whose_number(&row), whose, "{row:?}");

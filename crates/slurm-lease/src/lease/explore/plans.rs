@@ -85,7 +85,7 @@ plans! {
     /// A process dies, the journal loses its end, and the controller hangs.
     cut_and_hang, 70_000: Budget { crashes: 1, cuts: 1, hangs: 1, ticks: 0, ..PAIR };
     /// A process dies, the journal loses its end, and the job that ended may be put back.
-    cut_and_permit, 1_000: Budget { crashes: 1, cuts: 1, permits: 1, ..ONE };
+    cut_and_permit, 900: Budget { crashes: 1, cuts: 1, permits: 1, ..ONE };
     /// A process dies, the journal loses its end, and the controller loses its state.
     cut_and_wipe, 1_000: Budget { crashes: 1, cuts: 1, wipes: 1, ..ONE };
     /// The job is put back into the queue, and the controller loses its state.
@@ -95,7 +95,7 @@ plans! {
     /// Somebody changes name and comment of the job, and the controller loses its state.
     edit_and_wipe, 1_000: Budget { edits: 1, wipes: 1, strangers: 1, ..ONE };
     /// A reply is lost, the controller hangs, and a process dies.
-    lost_hang_and_crash, 1_000: Budget { lost: 1, hangs: 1, crashes: 1, ..ONE };
+    lost_hang_and_crash, 500: Budget { lost: 1, hangs: 1, crashes: 1, ..ONE };
     /// The controller is silent about single jobs, and forgets those that have finished.
     mute, 70_000: Budget { mutes: 1, purges: 1, ..PAIR };
 }

@@ -110,10 +110,14 @@ impl World {
 
     /// Time passes: what completes has completed, and after `MinJobAge` what has finished is
     /// forgotten. A job that was edited and then put back into the queue is told by nobody any
-    /// more: what ends it is its time limit.
+    /// more: what ends it is its time limit. So it is with what has our number before we have seen
+    /// our job, which may be ours under another name, or a stranger's.
     fn settle(&mut self) {
+        let evidence = self.disk.as_ref().and_then(|disk| disk.state.evidence());
+        let unseen = evidence.is_some_and(|evidence| evidence.seen().is_none());
         for job in &mut self.scheduler.jobs {
-            if job.edited && job.restarts > 0 {
+            let untold = job.edited || job.serial.is_none();
+            if job.edited && job.restarts > 0 || untold && unseen {
                 job.life = Life::Finished;
             }
         }

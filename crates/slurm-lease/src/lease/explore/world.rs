@@ -275,7 +275,9 @@ impl World {
         if job.life != Life::Finished {
             actions.push(Action::Advance(at));
         }
-        if self.budget.edits > 0 && !job.edited && job.can_be_updated() {
+        // Nobody could find one whose number is not known either.
+        let told = self.disk.as_ref().is_some_and(|disk| disk.tells_of(job));
+        if self.budget.edits > 0 && told && !job.edited && job.can_be_updated() {
             actions.push(Action::Edit(at));
         }
         let comes_back = job.life == Life::Finished && job.requeueable;
