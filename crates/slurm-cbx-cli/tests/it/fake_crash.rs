@@ -277,7 +277,6 @@ fn a_keeper_killed_at_any_point_is_gone_on_with() {
     site.assert_nothing_left();
     let points = fs::read_to_string(&log).unwrap();
     let points: Vec<&str> = points.lines().collect();
-    println!("keeper: {} points, each survived: {points:?}", points.len());
     assert!(points.len() > 10, "{points:?}");
 
     each(&points, |point| {
@@ -293,4 +292,5 @@ fn a_keeper_killed_at_any_point_is_gone_on_with() {
         assert_eq!(site.submissions().len(), 1);
         site.assert_nothing_left();
     });
+    println!("keeper: {} points, each survived: {points:?}", points.len());
 }

@@ -1,4 +1,5 @@
 //! Jobs that somebody edited: name and comment are anybody's to change, and prove nothing by that.
+//! And scripts that would make several jobs of one.
 
 use std::fs;
 use std::time::Duration;
@@ -87,4 +88,27 @@ fn a_job_that_was_edited_and_requeued_is_not_taken_for_gone() {
     site.release(&identity).within(seconds(25)).done();
     assert_eq!(site.base(job), Base::Cancelled);
     assert_eq!(site.records(), Vec::<String>::new());
+}
+
+#[test]
+fn a_script_that_asks_for_several_jobs_is_refused_before_anything_happens() {
+    for options in [
+        "#SBATCH --array=1-3",
+        "#SBATCH -n1\n#SBATCH hetjob\n#SBATCH -n1",
+    ] {
+        let site = Site::modelled();
+        let identity = site.identity();
+        let script = site.runner(&format!("{options}\nexec sleep 600\n"));
+        let config = json!({"runnerScript": script});
+        let said = [
+            site.doctor(&config).error(),
+            site.acquire(&identity, &config).error(),
+        ];
+        for error in said {
+            let named = error.contains("#SBATCH") && error.contains("a lease is one job");
+            assert!(named, "{error}");
+        }
+        assert!(site.submissions().is_empty());
+        site.assert_nothing_left();
+    }
 }
