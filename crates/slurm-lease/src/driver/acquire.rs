@@ -72,8 +72,11 @@ impl Leases {
         };
         // Before the record: without a sign of the acquire a cleanup would take it for one that
         // was left.
-        let presence = Presence::begin(held.dir(), self.keeper.as_ref(), grace)
-            .map_err(|source| prepare_error(order, source))?;
+        let presence =
+            Presence::begin(held.dir(), self.keeper.as_ref(), grace).map_err(|source| {
+                drop(held.dir().remove_blank());
+                prepare_error(order, source)
+            })?;
         if let Err(error) = self.prepare(&mut held, order) {
             presence.end();
             drop(self.store.undo(&held));

@@ -54,7 +54,7 @@ const LEFT: &[u8] = b"left\n";
 pub(super) const ACQUIRING: &str = "acquiring";
 
 /// The file that the keeper has locked that ends a lease.
-const ENDING: &str = "ending.lock";
+pub(super) const ENDING: &str = "ending.lock";
 /// How many keepers an operation starts, or finds at work, for leases that others abandoned.
 const MOST_KEEPERS: usize = 8;
 /// How long it may take over that.

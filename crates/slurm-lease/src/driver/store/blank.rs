@@ -4,17 +4,20 @@ use std::io;
 
 use super::{LeaseDir, Store, StoreError};
 use crate::driver::files;
-use crate::driver::keeper::{ACQUIRING, is_being_acquired};
+use crate::driver::keeper::{ACQUIRING, ENDING, is_being_acquired};
 
 impl LeaseDir {
-    /// Whether nothing is in the directory but, perhaps, a journal without a whole line and the
-    /// sign of an acquire.
+    /// Whether nothing is in the directory but, perhaps, a journal without a whole line, the sign
+    /// of an acquire, and that of whoever took it for abandoned.
     ///
     /// What a submission needs is made after the first line is on disk, so none was begun here.
     pub(super) fn is_blank(&self) -> io::Result<bool> {
         for entry in fs_err::read_dir(self.path())? {
             let name = entry?.file_name();
-            if name != "journal.jsonl" && name != ACQUIRING {
+            if !["journal.jsonl", ACQUIRING, ENDING]
+                .iter()
+                .any(|known| name == *known)
+            {
                 return Ok(false);
             }
         }
@@ -78,7 +81,8 @@ mod tests {
         assert_eq!(blank(&[]), (true, true));
         assert_eq!(blank(&[("journal.jsonl", "")]), (true, true));
         assert_eq!(blank(&[("journal.jsonl", "{\"v\":1,")]), (true, true));
-        assert_eq!(blank(&[("acquiring", "120\n")]), (true, true));
+        let abandoned = [("acquiring", "120\n"), ("ending.lock", "")];
+        assert_eq!(blank(&abandoned), (true, true));
     }
 
     #[test]
