@@ -226,6 +226,9 @@ fn a_lost_lease_whose_comment_is_gone_too_is_found_by_its_name_and_number() {
             assert!(site.lease_dir(&identity).exists());
         }
         site.cancel(stranger);
+        // It could be put back until it is forgotten.
+        site.cluster.advance(seconds(600)).unwrap();
+        site.forget_queue();
         let told = ["slug", "name", "cloudId"];
         site.ask(&release_as(&identity, &told, job))
             .within(seconds(25))

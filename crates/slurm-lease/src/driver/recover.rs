@@ -158,7 +158,7 @@ impl Leases {
         row: &QueueRow,
         cluster: &Option<ClusterName>,
     ) {
-        let over = row.state.meaning() == Meaning::Finished;
+        let over = row.state.meaning() == Meaning::Finished && !row.requeueable;
         if let Some(tag) = Tag::in_comment(&row.comment) {
             let ours = tag.lease == *lease && tag.store == *self.store.id();
             if ours && over {
