@@ -346,21 +346,37 @@ pub(super) fn slug_of(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use camino::Utf8PathBuf;
+
     use super::*;
     use crate::command::Program;
+    use crate::driver::files;
     use crate::driver::keeper::Presence;
     use crate::driver::{Options, Programs};
     use crate::id::Uid;
     use crate::record::{Access, Opened};
 
+    /// A squeue that answers every query with its heading alone.
+    const NO_JOBS: &[u8] = br#"#!/bin/sh
+for format; do :; done
+printf '%s\n' "$format" | sed 's/:0//g; s/,//g; s/JobID/JOBID/'
+"#;
+
     #[test]
     fn a_cleanup_leaves_alone_what_is_about_to_be_submitted() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().canonicalize().unwrap();
-        let mut options = Options::new(path.join("state").to_str().unwrap());
+        let squeue = Utf8PathBuf::from_path_buf(path.join("squeue")).unwrap();
+        files::write_whole(&squeue, NO_JOBS, 0o700).unwrap();
+        let asking = |squeue: &str| {
+            let mut options = Options::new(path.join("state").to_str().unwrap());
+            options.programs = Programs::on_path()
+                .with(Program::Squeue, squeue)
+                .with(Program::Scontrol, "/bin/false");
+            Leases::open(options).unwrap()
+        };
         // No controller answers.
-        options.programs = Programs::on_path().with(Program::Squeue, "/bin/false");
-        let leases = Leases::open(options).unwrap();
+        let leases = asking("/bin/false");
         let lease: LeaseId = "cbx_0123456789ab".parse().unwrap();
         let opened = Opened {
             slug: "smoke".to_owned(),
@@ -383,6 +399,15 @@ mod tests {
         assert!(!held.refresh().unwrap(), "nobody has written to the record");
         presence.end();
         // Where nobody answers whether there is a job of it, it is not removed all the same.
-        assert_eq!(leases.cleanup(true).unwrap().removed, [lease]);
+        for dry_run in [true, false] {
+            let cleaned = leases.cleanup(dry_run).unwrap();
+            assert_eq!((cleaned.removed.len(), cleaned.kept.len()), (0, 1));
+        }
+        assert!(dir.exists());
+        assert_eq!(
+            asking(squeue.as_str()).cleanup(false).unwrap().removed,
+            [lease]
+        );
+        assert!(!dir.exists());
     }
 }
