@@ -87,9 +87,16 @@ quoted() {
     esac
 }
 
+# ask_ours CASE OPTION...: squeue as slurm-lease asks it, with its heading.
+ask_ours() {
+    local case=$1
+    shift
+    record "squeue/$case" SLURM_TIME_FORMAT=%s squeue "$@" -O "$squeue_fields"
+}
+
 # observe CASE ID: what the controller and the database say about one job.
 observe() {
-    record "squeue/$1" SLURM_TIME_FORMAT=%s squeue --local -a -t all -j "$2" -O "$squeue_fields"
+    ask_ours "$1" --local -a -t all -j "$2"
     record "squeue/$1.o" SLURM_TIME_FORMAT=%s squeue --local -h -a -t all -j "$2" -o '%A|%T|%U|%V|%S|%r|%B|%j|%k'
     case $conf in
         *slurmdbd*) record "sacct/$1" SLURM_TIME_FORMAT=%s sacct -X -n -P -D "--delimiter=$mark" -j "$2" -o "$sacct_fields" ;;

@@ -111,8 +111,8 @@ scene_two_clusters() {
     record squeue/clusters.other squeue -M beta -h -t all -j "$job" -o '%A|%T|%U'
     record squeue/clusters.other.local squeue -M beta --local -h -t all -j "$job" -o '%A|%T|%U'
     record squeue/clusters.other.heading squeue -M beta -t all -j "$job" -o '%A|%T|%U'
-    record squeue/clusters.other.ours SLURM_TIME_FORMAT=%s squeue -M beta -a -t all -j "$job" -O "$squeue_fields"
-    record squeue/clusters.other.ours.empty SLURM_TIME_FORMAT=%s squeue -M beta -a -t all -u 4003 -O "$squeue_fields"
+    ask_ours clusters.other.ours -M beta -a -t all -j "$job"
+    ask_ours clusters.other.ours.empty -M beta -a -t all -u 4003
     record squeue/clusters.both squeue -M alpha,beta -h -t all -u alice -o '%A|%T|%U'
     record squeue/clusters.not-asked squeue --local -h -t all -j "$job" -o '%A|%T|%U'
     record squeue/clusters.other.unknown squeue -M beta -h -t all -j 99999 -o '%A|%T|%U'
@@ -124,7 +124,7 @@ scene_two_clusters() {
     note='clusters alpha (here) and beta on one slurmdbd; the controller of beta is stopped'
     daemon stop slurmctld.beta
     record squeue/clusters.other.down squeue -M beta -h -t all -j "$job" -o '%A|%T|%U'
-    record squeue/clusters.other.ours.down SLURM_TIME_FORMAT=%s squeue -M beta -a -t all -u 4001 -O "$squeue_fields"
+    ask_ours clusters.other.ours.down -M beta -a -t all -u 4001
     record sbatch/clusters.other.down sbatch -o /dev/null -H --parsable -M beta --wrap true
     note=''
 }

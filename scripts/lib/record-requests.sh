@@ -149,9 +149,9 @@ unknown_ids() {
     record scontrol/requeue-unknown scontrol requeue 99999
     record squeue/unknown.user squeue --local -h -t all -u nosuch -o '%A|%T|%k'
     record squeue/unknown.uid squeue --local -h -t all -u 4242 -o '%A|%T|%k'
-    record squeue/unknown.uid.ours SLURM_TIME_FORMAT=%s squeue --local -a -t all -u 4242 -O "$squeue_fields"
+    ask_ours unknown.uid.ours --local -a -t all -u 4242
     note='carol has no job'
-    record squeue/empty SLURM_TIME_FORMAT=%s squeue --local -a -t all -u 4003 -O "$squeue_fields"
+    ask_ours empty --local -a -t all -u 4003
     note=''
     record squeue/unknown.name squeue --local -h -t all -u alice -n nosuch -o '%A|%T|%k'
     record squeue/unknown.json squeue --json -t all -j 99999
