@@ -132,7 +132,7 @@ fn a_warmup_that_gave_up_can_be_gone_on_with_or_stopped() {
     person.run(end).done();
     person.assert_nothing_left();
     let said = person.run(&["run", "--", "true"]);
-    said.failed(5, &["not ready after 3 s", "it was cancelled"]);
+    said.failed(5, &["not ready after 3 s", "the job was cancelled"]);
     person.assert_nothing_left();
 }
 
