@@ -40,8 +40,6 @@ pub struct Slurm {
     programs: Programs,
     uid: Uid,
     queue_dir: Utf8PathBuf,
-    /// What tells the way to the controller that is used here from another.
-    way: String,
 }
 
 /// The queue at one moment.
@@ -71,7 +69,6 @@ impl Slurm {
     /// Slurm as the present user reaches it.
     pub fn new(programs: Programs, store: &Store) -> Self {
         Self {
-            way: programs.way(),
             programs,
             uid: Uid(rustix::process::getuid().as_raw()),
             queue_dir: store.queue_dir(),
@@ -195,7 +192,8 @@ impl Slurm {
     pub(crate) fn file(&self, cluster: Option<&ClusterName>, kind: &str) -> Utf8PathBuf {
         let name = match cluster {
             Some(cluster) => cluster.to_string(),
-            None => format!("{LOCAL}{}", self.way),
+            // Looked at each time: a process may live to see it lead elsewhere.
+            None => format!("{LOCAL}{}", self.programs.way()),
         };
         self.queue_dir.join(format!("{name}.{kind}"))
     }
