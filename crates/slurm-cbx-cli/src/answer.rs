@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use slurm_lease::LeaseId;
+use slurm_lease::driver::Acquired;
 
 /// The protocol's version.
 const VERSION: u32 = 1;
@@ -21,9 +21,9 @@ pub(crate) struct Answer {
     lease: Option<Lease>,
     #[serde(skip_serializing_if = "Option::is_none")]
     leases: Option<Vec<Lease>>,
-    /// The lease that nobody but the reader of this answer will ever know to be theirs.
+    /// The lease that whoever reads this answer has from then on.
     #[serde(skip)]
-    only_here: Option<LeaseId>,
+    acquired: Option<Acquired>,
 }
 
 /// A lease, as the client reads it.
@@ -95,17 +95,17 @@ impl Answer {
         }
     }
 
-    /// A lease that is given for the first time.
-    pub(crate) fn first(lease: Lease, id: LeaseId) -> Self {
+    /// A lease that is theirs who read this.
+    pub(crate) fn acquired(lease: Lease, acquired: Acquired) -> Self {
         Self {
-            only_here: Some(id),
+            acquired: Some(acquired),
             ..Self::lease(lease)
         }
     }
 
-    /// The lease that is given here for the first time.
-    pub(crate) fn only_here(&self) -> Option<&LeaseId> {
-        self.only_here.as_ref()
+    /// The lease that is delivered with this answer.
+    pub(crate) fn take_acquired(&mut self) -> Option<Acquired> {
+        self.acquired.take()
     }
 
     pub(crate) fn released(lease: Lease, message: impl Into<String>) -> Self {

@@ -5,8 +5,8 @@ use std::io;
 
 use jiff::{SignedDuration, Timestamp};
 use slurm_lease::driver::{
-    Called, Known, Leases, Left, Lifetime, Order, ReleaseError, Released, Runner, StatusError,
-    View, Watch,
+    Called, Known, Leases, Lifetime, Order, ReleaseError, Released, Runner, StatusError, View,
+    Watch,
 };
 use slurm_lease::{Endpoint, JobName, LeaseId, is_user_name};
 
@@ -85,38 +85,19 @@ fn acquire(arguments: &Arguments, request: &Request) -> Answered {
     let leases = arguments.leases()?;
     let watch = Watch::nothing().signals()?.peer(io::stdout())?;
     let mut progress = Progress::new(ctrl_c(&order));
-    let view = leases.acquire(&order, &watch, &mut |lease| progress.tell(lease));
-    let view = view.map_err(|error| words::not_acquired(&error, &order.slug))?;
-    let mut lease = describe(&view, request);
+    let acquired = leases.acquire(&order, &watch, &mut |lease| progress.tell(lease));
+    let acquired = acquired.map_err(|error| words::not_acquired(&error, &order.slug))?;
+    let view = acquired.view();
+    let mut lease = describe(view, request);
     if let Some(endpoint) = &view.ready {
-        let ssh = ssh(&view, &completed(endpoint, request));
-        let ssh = ssh.map_err(|why| give_up(&leases, &view, &why))?;
+        match ssh(view, &completed(endpoint, request)) {
+            Ok(ssh) => lease.ssh = Some(ssh),
+            // After an error the client asks for no release.
+            Err(why) => return Err(format!("{why}; {}", acquired.take_back()).into()),
+        }
         progress.say(&format!("ready: {}:{}", endpoint.host, endpoint.port));
-        lease.ssh = Some(ssh);
     }
-    Ok(if view.first {
-        Answer::first(lease, order.lease)
-    } else {
-        Answer::lease(lease)
-    })
-}
-
-/// Ends a lease of which nobody could be told.
-pub(crate) fn take_back(arguments: &Arguments, lease: &LeaseId) {
-    // Where that fails, it is listed, and its own limits end it.
-    drop(arguments.leases().map(|leases| leases.release(lease)));
-}
-
-/// Ends a lease that runs and can't be handed out: after an error the client asks for no release.
-/// One that was given to somebody before is theirs.
-fn give_up(leases: &Leases, view: &View, why: &str) -> String {
-    if !view.first {
-        return format!("{why}; {}", Left::InUse);
-    }
-    match leases.release(&view.lease.opened().lease) {
-        Ok(_) | Err(ReleaseError::NoSuchLease(_)) => format!("{why}; the job was cancelled"),
-        Err(error) => format!("{why}; {error}"),
-    }
+    Ok(Answer::acquired(lease, acquired))
 }
 
 /// What becomes of the job if the wait for it is interrupted. The client kills its adapter then,

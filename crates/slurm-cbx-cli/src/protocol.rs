@@ -26,20 +26,25 @@ pub(crate) fn serve(arguments: &Arguments) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         drop(writeln!(io::stderr(), "slurm-cbx: {panic}"));
     }));
-    let answer = catch_unwind(AssertUnwindSafe(|| answer(arguments))).unwrap_or_else(|_| {
+    let mut answer = catch_unwind(AssertUnwindSafe(|| answer(arguments))).unwrap_or_else(|_| {
         Answer::error(
             "internal error: this is a bug in slurm-cbx; if there is a lease, `crabbox list` shows it and `crabbox stop` ends it",
         )
     });
-    let only_here = answer.only_here().cloned();
-    match write(answer) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => {
-            if let Some(lease) = only_here {
-                operations::take_back(arguments, &lease);
-            }
-            ExitCode::FAILURE
+    let acquired = answer.take_acquired();
+    let delivered = match (write(answer), acquired) {
+        (written, None) => written.is_ok(),
+        // The client takes our exit for the end of the answer: until then it has no lease.
+        (Ok(()), Some(acquired)) => acquired.delivered().is_ok(),
+        (Err(_), Some(acquired)) => {
+            acquired.take_back();
+            false
         }
+    };
+    if delivered {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

@@ -88,7 +88,7 @@ fn acquire(leases: &Leases, lease: &LeaseId) -> Result<(), Box<dyn Error>> {
     // Ctrl-C takes the job back.
     let watch = Watch::nothing().signals()?;
     let mut shown = String::new();
-    let view = leases.acquire(&order, &watch, &mut |lease| {
+    let acquired = leases.acquire(&order, &watch, &mut |lease| {
         let now = lease
             .sighting()
             .map_or_else(|| "not seen yet".to_owned(), |seen| seen.state.to_string());
@@ -97,7 +97,9 @@ fn acquire(leases: &Leases, lease: &LeaseId) -> Result<(), Box<dyn Error>> {
             shown = now;
         }
     })?;
-    show(&view);
+    show(acquired.view());
+    // Up to here the lease would be ended if this process died.
+    acquired.delivered()?;
     Ok(())
 }
 

@@ -42,7 +42,7 @@ use camino::Utf8PathBuf;
 
 use crate::lease::Policy;
 
-pub use acquire::{AcquireError, Left};
+pub use acquire::{AcquireError, Acquired, Left};
 pub use crash::crash_point;
 pub use doctor::CheckUp;
 pub use keeper::KeeperCommand;
@@ -89,7 +89,7 @@ impl Options {
 }
 
 /// The leases of one state directory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Leases {
     store: Store,
     slurm: Slurm,

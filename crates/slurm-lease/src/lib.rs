@@ -46,7 +46,7 @@ pub use id::{
 pub use job_state::{JobState, Meaning};
 pub use lease::{INTENTION_LIMIT, IllegalEvent, Lease, Policy, Step, Submitter};
 pub use record::{
-    Access, Entry, Event, Journal, JournalError, LineError, Login, Opened, ReleaseCause, Tip,
+    Access, Entry, Event, Home, Journal, JournalError, LineError, Login, Opened, ReleaseCause, Tip,
     VERSION,
 };
 pub use resources::{REFUSED_OPTIONS, ResourceError, Resources, check_script};

@@ -52,6 +52,8 @@ pub enum Cause {
     NotStarted,
     /// It answered, but not in a form that we read.
     Unreadable,
+    /// It showed a job that may be ours or not.
+    Doubtful,
     /// It failed in another way.
     Other,
 }
@@ -61,6 +63,13 @@ impl Unavailable {
         Self {
             cause: Cause::Unreadable,
             said: text::shorten(said.as_ref()),
+        }
+    }
+
+    pub(crate) fn doubtful(said: String) -> Self {
+        Self {
+            cause: Cause::Doubtful,
+            said: text::shorten(said.as_bytes()),
         }
     }
 
@@ -78,6 +87,7 @@ impl Unavailable {
             Cause::Killed => "the Slurm command was killed",
             Cause::NotStarted => "the Slurm command could not be started",
             Cause::Unreadable => "Slurm's answer could not be read",
+            Cause::Doubtful => "whose a job is cannot be told",
             Cause::Other => "the Slurm command failed",
         }
     }

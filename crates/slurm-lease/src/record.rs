@@ -96,6 +96,17 @@ pub enum ReleaseCause {
     Failed,
 }
 
+/// Where a lease is that was not asked for on a cluster by name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Home {
+    /// The cluster of this `ClusterName`.
+    Cluster(ClusterName),
+    /// Wherever this way leads, of which nobody could tell the name: configuration and programs,
+    /// as the driver sums them up.
+    Way(String),
+}
+
 /// What was learnt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,12 +117,9 @@ pub enum Event {
     /// The end of the journal, or all of it, was found to be missing. Whatever stood there may
     /// have been a submission.
     TailLost,
-    /// The configuration led to this cluster when the lease was looked for there. Where it leads
-    /// to another, nothing is learnt of the lease.
-    Located {
-        /// Its `ClusterName`.
-        cluster: ClusterName,
-    },
+    /// Where the configuration led when the lease was looked for there. Where it leads to another
+    /// cluster, nothing is learnt of the lease.
+    Located(Home),
     /// A submission is about to be made. On disk before sbatch is started.
     SubmissionIntended {
         /// What will identify its job.
@@ -198,7 +206,7 @@ impl Event {
         match self {
             Self::Opened(_) => "opened",
             Self::TailLost => "tail_lost",
-            Self::Located { .. } => "located",
+            Self::Located(_) => "located",
             Self::SubmissionIntended { .. } => "submission_intended",
             Self::SubmissionAnswered { .. } => "submission_answered",
             Self::Adopted { .. } => "adopted",

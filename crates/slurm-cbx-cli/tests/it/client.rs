@@ -439,6 +439,12 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Whether it is stopped, as by SIGSTOP.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        stat.contains(") T ")
+    }
+
     /// Waits for its end without reading anything.
     pub(crate) fn wait(&mut self, limit: Duration) {
         until(limit, "slurm-cbx to end", || !self.is_going_on());

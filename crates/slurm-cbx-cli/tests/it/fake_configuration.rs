@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fake_slurm::{Base, ClusterConfig, Program};
+use fake_slurm::{Action, Base, ClusterConfig, Program};
 use serde_json::json;
 
 use crate::client::text;
@@ -79,4 +79,51 @@ fn each_cluster_is_asked_for_its_own_leases() {
     here.release(&mine).done();
     here.assert_nothing_left();
     there.assert_nothing_left();
+}
+
+#[test]
+fn a_cluster_that_never_told_its_name_is_known_by_the_way_to_it() {
+    let (here, there) = two_clusters();
+    let identity = here.identity();
+    here.inject(Program::Scontrol, Action::Kill(9));
+    here.warmup_modelled(&identity);
+    here.forget_queue();
+    let error = there.resolve(&identity).within(seconds(8)).error();
+    assert!(error.contains("never told its name"), "{error}");
+    let error = there.release(&identity).within(seconds(25)).error();
+    assert!(error.contains("never told its name"), "{error}");
+    let cleaned = there.cleanup().within(seconds(60)).done();
+    assert!(text(&cleaned["message"]).starts_with("removed 0"));
+    assert_eq!(here.records(), [identity.lease.as_str()]);
+
+    // A record that is lost beside it may be of that cluster too.
+    fs::remove_dir_all(here.lease_dir(&identity)).unwrap();
+    let error = there.release(&identity).within(seconds(25)).error();
+    assert!(error.contains("never told its name"), "{error}");
+    assert_eq!(here.base(1), Base::Running);
+
+    here.release(&identity).within(seconds(25)).done();
+    assert_eq!(here.base(1), Base::Cancelled);
+    here.assert_nothing_left();
+}
+
+#[test]
+fn a_name_that_is_told_late_is_written_down() {
+    let (here, there) = two_clusters();
+    let identity = here.identity();
+    here.inject(Program::Scontrol, Action::Kill(9));
+    here.warmup_modelled(&identity);
+    here.cluster.clear_faults().unwrap();
+    here.doctor(&json!({})).done();
+    here.resolve(&identity).lease();
+    let journal = fs::read_to_string(here.lease_file(&identity, "journal.jsonl")).unwrap();
+    assert!(journal.contains(r#"{"located":{"way":"#), "{journal}");
+    assert!(
+        journal.contains(r#"{"located":{"cluster":"cluster"}}"#),
+        "{journal}"
+    );
+    let error = there.release(&identity).within(seconds(25)).error();
+    assert!(error.contains("the lease is on cluster"), "{error}");
+    here.release(&identity).within(seconds(25)).done();
+    here.assert_nothing_left();
 }

@@ -138,9 +138,9 @@ impl Story for OneShot {
     }
 
     fn check(&self, site: &Site, identity: &Identity) {
-        let is_claimed = || site.lease_file(identity, "claimed").exists();
-        if is_claimed() {
-            // It was killed while it answered: the lease is handed out.
+        let said = std::fs::read(site.lease_file(identity, "claimed"));
+        if said.is_ok_and(|said| said.is_empty()) {
+            // It was killed after it had answered: the lease is handed out.
             return release_and_check(site, identity);
         }
         until(seconds(30), "the job to end by itself", || {

@@ -112,3 +112,21 @@ fn a_script_that_asks_for_several_jobs_is_refused_before_anything_happens() {
         site.assert_nothing_left();
     }
 }
+
+#[test]
+fn a_job_that_has_no_more_than_our_name_is_somebodys_own() {
+    let site = Site::modelled();
+    let identity = site.identity();
+    let own = site.stranger(&identity.name);
+    for request in [
+        site.acquire(&identity, &json!({"acquireTimeoutSeconds": 6})),
+        site.warmup(&identity, &json!({})),
+    ] {
+        let error = request.within(seconds(10)).error();
+        let told = format!("nothing was submitted: whose a job is cannot be told: job {own} (");
+        assert!(error.contains(&told), "{error}");
+    }
+    assert_eq!(site.base(own), Base::Running);
+    assert_eq!(site.submissions().len(), 1, "the job itself");
+    assert_eq!(site.records(), Vec::<String>::new());
+}

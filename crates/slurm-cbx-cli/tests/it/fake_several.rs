@@ -11,7 +11,7 @@ use fake_slurm::{Action, ClusterConfig, Controller, Execution, Fault, Program};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::client::{acquire, warmup};
+use crate::client::{Running, acquire, warmup};
 use crate::fake_site::{Site, each, publishing};
 use crate::truth::{seconds, until};
 
@@ -228,5 +228,24 @@ fn abandoned_leases_cost_others_no_time() {
             .all(|identity| site.live(identity).is_empty())
     });
     site.cleanup().done();
+    site.assert_nothing_left();
+}
+
+/// The acquire has read the record of a lease that another process then removes.
+#[test]
+fn an_acquire_that_finds_its_lease_ended_begins_anew() {
+    let site = Site::new();
+    let identity = site.identity();
+    let before = site.warmup(&identity, &json!({})).lease();
+    let mut command = site.command();
+    command.env("SLURM_LEASE_STOP_AT", "keeper started");
+    let again = Running::start(command, &warmup(&identity, &json!({})).to_string());
+    until(seconds(20), "it to stop", || again.is_stopped());
+    site.release(&identity).done();
+    again.signal(Signal::CONT);
+    let after = again.finish(seconds(60)).lease();
+    assert_ne!(before["cloudId"], after["cloudId"]);
+    assert_eq!(site.live(&identity).len(), 1);
+    site.release(&identity).done();
     site.assert_nothing_left();
 }

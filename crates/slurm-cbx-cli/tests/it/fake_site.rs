@@ -321,6 +321,16 @@ impl Site {
         }
     }
 
+    /// Nothing is known any more of what the controller told of itself.
+    pub(crate) fn forget_site(&self) {
+        for entry in fs::read_dir(self.state_dir().join("queue")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|ending| ending == "site") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
     /// A job of the same user that is no lease: its number.
     pub(crate) fn stranger(&self, name: &str) -> u32 {
         let submitted = Command::new(self.cluster.bin_dir().join("sbatch"))

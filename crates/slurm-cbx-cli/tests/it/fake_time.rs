@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::client::{list, text};
 use crate::fake_site::{Site, each};
-use crate::truth::seconds;
+use crate::truth::{seconds, until};
 
 /// What hangs, or is so slow that it might as well.
 fn faults() -> Vec<Fault> {
@@ -31,10 +31,17 @@ fn faults() -> Vec<Fault> {
 
 #[test]
 fn whatever_hangs_every_answer_is_in_time() {
-    each(&faults(), |fault| {
+    let once_told = faults().into_iter().map(|fault| (fault, true));
+    // What the controller told of itself is too old, or was never asked.
+    let hang = Fault::on_any(Action::Hang);
+    let cases: Vec<_> = once_told.chain([(hang, false)]).collect();
+    each(&cases, |(fault, told)| {
         let site = Site::new();
         let identity = site.identity();
         site.warmup(&identity, &json!({})).lease();
+        if !told {
+            site.forget_site();
+        }
         site.cluster.inject(fault.clone()).unwrap();
         site.forget_queue();
         // All at the same time: none makes another wait beyond its own limit.
@@ -101,6 +108,37 @@ fn an_acquire_that_can_ask_nobody_gives_up_in_time() {
             .error();
         assert!(error.contains("nothing was submitted"), "{error}");
         assert!(site.submissions().is_empty());
+        site.assert_nothing_left();
+    });
+}
+
+#[test]
+fn an_acquire_does_not_wait_for_a_slow_sbatch_beyond_its_time() {
+    each(&[false, true], |&keep| {
+        let site = Site::new();
+        let identity = site.identity();
+        let later = Action::ArriveLater(seconds(60));
+        site.cluster.inject_next(Program::Sbatch, later).unwrap();
+        let config = json!({"acquireTimeoutSeconds": 1});
+        let reply = if keep {
+            site.warmup(&identity, &config)
+        } else {
+            site.acquire(&identity, &config)
+        };
+        // Its own limit, ten seconds for what it is about, twenty to take it back.
+        let error = reply.within(seconds(40)).error();
+        let told = ["not ready after 1 s", "may still appear", "is remembered"];
+        assert!(told.iter().all(|words| error.contains(words)), "{error}");
+        assert_eq!(site.records(), [identity.lease.as_str()]);
+        assert_eq!(site.submissions().len(), 1);
+        // The keeper is about it, and ends what comes of it.
+        let sbatch = site.submissions()[0].process;
+        crate::cluster::signal(sbatch, rustix::process::Signal::KILL);
+        site.cluster.advance(seconds(60)).unwrap();
+        until(seconds(60), "the lease to be ended", || {
+            site.records().is_empty()
+        });
+        assert!(site.live(&identity).is_empty());
         site.assert_nothing_left();
     });
 }

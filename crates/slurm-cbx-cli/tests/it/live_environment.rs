@@ -44,6 +44,8 @@ fn no_variable_reaches_the_job_that_was_not_named() {
     let secret = "hush-1f6c";
     let client = Client::new(Cluster::shared())
         .with_variable("API_TOKEN", secret)
+        // sbatch hands it on unasked.
+        .with_variable("SLURM_SACK_KEY", secret)
         .with_variable("DATASET", "cifar-77");
     let identity = client.identity();
     let config = json!({"exportEnv": ["CBX_SSH_LISTEN", "CBX_SSH_HOST", "DATASET"]});

@@ -1,6 +1,7 @@
 //! Getting a lease: one job for it, and an sshd that answers.
 
 mod error;
+mod handover;
 
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ use crate::driver::clock::{Deadline, now};
 use crate::driver::drive::{Drive, Driven};
 use crate::driver::files;
 use crate::driver::former;
-use crate::driver::keeper::{Presence, claim, is_claimed, leave_queued};
+use crate::driver::keeper::{Presence, leave_queued, offer};
 use crate::driver::keys;
 use crate::driver::order::{BUNDLED, Order, Runner};
 use crate::driver::release::{ReleaseError, Released, Unproven};
-use crate::driver::status::{Ended, GREETING_LIMIT, View, endpoint_fault};
+use crate::driver::status::{Ended, GREETING_LIMIT, endpoint_fault};
 use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
 use crate::driver::strays::Strays;
 use crate::driver::watch::{Files, Watch};
@@ -28,21 +29,22 @@ use crate::parse::{Cause, Unavailable};
 use crate::record::ReleaseCause;
 
 pub use error::{AcquireError, Left};
+pub use handover::Acquired;
+use handover::{end_job, is_used, take_back};
 
-/// How long a failed acquire tries to take back what it has submitted.
-const ROLLBACK_LIMIT: Duration = Duration::from_secs(20);
 /// How long a lease of the same id that is being released is waited for.
 const PREDECESSOR_LIMIT: Duration = Duration::from_secs(20);
 /// How long a controller that can't be asked is waited for before anything is submitted.
 const SCOUT_LIMIT: Duration = Duration::from_secs(25);
 
-/// How long an acquire whose time is over may go on with what it is about, such as a look for the
-/// job of a submission that was just answered.
+/// How long an acquire whose time is over may go on with what it is about, such as an sbatch that
+/// has not answered, or a look for the job of one that has.
 const OVERTIME: Duration = Duration::from_secs(10);
 
 impl Leases {
     /// Gets a lease: attaches to the job that it has, or submits one, and waits until an sshd
-    /// answers there. `progress` is called whenever something may have changed.
+    /// answers there. `progress` is called whenever something may have changed. The lease counts
+    /// as left behind until it is said to have been [delivered](Acquired::delivered).
     ///
     /// # Errors
     /// When that can't be, for whatever reason; what was submitted is taken back then, unless the
@@ -52,7 +54,7 @@ impl Leases {
         order: &Order,
         watch: &Watch,
         progress: &mut dyn FnMut(&Lease),
-    ) -> Result<View, AcquireError> {
+    ) -> Result<Acquired, AcquireError> {
         order.resources.options()?;
         let faults = self.check_local(order);
         if !faults.is_empty() {
@@ -64,40 +66,59 @@ impl Leases {
             None => self.end_abandoned(&order.lease),
         }
         self.learn_site(order.cluster.as_ref());
-        let mut held = self.begin(order)?;
-        let grace = if order.keep {
-            order.unclaimed_grace
-        } else {
-            Duration::ZERO
-        };
-        // Before the record: without a sign of the acquire a cleanup would take it for one that
-        // was left.
-        let presence =
-            Presence::begin(held.dir(), self.keeper.as_ref(), grace).map_err(|source| {
-                drop(held.dir().remove_blank());
-                prepare_error(order, source)
-            })?;
-        if let Err(error) = self.prepare(&mut held, order) {
-            presence.end();
-            drop(self.store.undo(&held));
-            return Err(error);
-        }
+        let (mut held, presence) = self.start(order)?;
         let nonce =
             getrandom::u64().map_err(|error| prepare_error(order, std::io::Error::other(error)))?;
         held.lease.handle_acquire(Nonce::from_bits(nonce));
         let deadline = Deadline::after(order.time_limit);
+        let overtime = Deadline::after(order.time_limit.saturating_add(OVERTIME));
         let mut acquiring = Acquiring {
             leases: self,
             began,
             order,
             watch,
-            drive: Drive::new(self, held, deadline).watched(watch),
+            drive: Drive::new(self, held, deadline).patient(watch, overtime),
+            overtime,
             presence,
             scouting: Deadline::after(SCOUT_LIMIT),
-            first: false,
         };
         let outcome = acquiring.run(progress);
         acquiring.conclude(outcome)
+    }
+
+    /// The record of the lease, on disk, and the sign that an acquire is at work on it.
+    fn start(&self, order: &Order) -> Result<(Held, Presence), AcquireError> {
+        let grace = if order.keep {
+            order.unclaimed_grace
+        } else {
+            Duration::ZERO
+        };
+        let limit = Deadline::after(PREDECESSOR_LIMIT);
+        loop {
+            let mut held = self.begin(order)?;
+            // Before the record: without a sign of the acquire a cleanup would take it for one
+            // that was left.
+            let presence =
+                Presence::begin(held.dir(), self.keeper.as_ref(), grace).map_err(|source| {
+                    drop(held.dir().remove_blank());
+                    prepare_error(order, source)
+                })?;
+            let prepared = self.prepare(&mut held, order);
+            // The lease that was there may have been ended since it was read.
+            let vanished = matches!(prepared, Err(AcquireError::Store(StoreError::Vanished(_))));
+            let overtaken = vanished || held.was_removed() || held.lease.wish().is_some();
+            match prepared {
+                Ok(()) if !overtaken => return Ok((held, presence)),
+                Err(error) if !overtaken || limit.has_passed() => {
+                    presence.end();
+                    drop(self.store.undo(&held));
+                    return Err(error);
+                }
+                Ok(()) | Err(_) => {
+                    presence.end();
+                }
+            }
+        }
     }
 
     /// The record of the lease: the one there is, or a new one.
@@ -173,7 +194,10 @@ fn what_is_lacking(lease: &Lease, dir: &LeaseDir) -> String {
 
 /// Whether waiting does not change what keeps Slurm from being asked.
 fn is_lasting(why: &Unavailable) -> bool {
-    matches!(why.cause, Cause::UnknownCluster | Cause::NotStarted)
+    matches!(
+        why.cause,
+        Cause::UnknownCluster | Cause::NotStarted | Cause::Doubtful
+    )
 }
 
 fn prepare_error(order: &Order, source: std::io::Error) -> AcquireError {
@@ -190,9 +214,9 @@ struct Acquiring<'a> {
     order: &'a Order,
     watch: &'a Watch,
     drive: Drive<'a>,
+    overtime: Deadline,
     presence: Presence,
     scouting: Deadline,
-    first: bool,
 }
 
 /// Why the wait came to an end without an endpoint.
@@ -212,15 +236,12 @@ impl Acquiring<'_> {
         let dir = self.drive.held.dir().clone();
         let files = Files::in_dir(dir.path());
         let submit = move |tag| order.submission(store, &dir, tag);
-        let mut overtime: Option<Deadline> = None;
         let mut searched = false;
         loop {
             if self.watch.interruption().is_some() {
                 return Err(Halt::Interrupted);
             }
-            let late = self.drive.deadline.has_passed();
-            let end = late.then(|| *overtime.get_or_insert_with(|| Deadline::after(OVERTIME)));
-            if end.is_some_and(Deadline::has_passed) {
+            if self.overtime.has_passed() {
                 return Err(Halt::TimedOut);
             }
             self.drive.read_runner_files();
@@ -293,7 +314,7 @@ impl Acquiring<'_> {
         }
     }
 
-    /// The endpoint, once its sshd has answered and it is on disk that we hand it out.
+    /// The endpoint, once its sshd has answered and it is on disk that we are about to give it.
     fn ready(&mut self) -> Option<Endpoint> {
         let endpoint = self.drive.held.lease.ready()?.clone();
         let direct = self.order.access.is_direct() && endpoint.proxy_command.is_none();
@@ -303,20 +324,22 @@ impl Acquiring<'_> {
         let dir = self.drive.held.dir().clone();
         let access = &self.drive.held.lease.opened().access;
         keys::admit(&dir, access, &endpoint).ok()?;
-        self.first = claim(&dir).ok()?;
-        // The lease is there whether this is on disk or not; only the runner must know.
-        self.drive.held.lease.handle_handed_out(now());
-        drop(self.drive.held.commit());
+        offer(&dir).ok()?;
         Some(endpoint)
     }
 
     /// Answers for how the wait ended, and takes back what is not to be kept.
-    fn conclude(mut self, outcome: Result<Endpoint, Halt>) -> Result<View, AcquireError> {
+    fn conclude(mut self, outcome: Result<Endpoint, Halt>) -> Result<Acquired, AcquireError> {
         let lease = self.order.lease.clone();
         let halt = match outcome {
             Ok(endpoint) => {
-                self.presence.end();
-                return Ok(View::handed_out(self.drive.held, endpoint, self.first));
+                let Self {
+                    leases,
+                    drive,
+                    presence,
+                    ..
+                } = self;
+                return Ok(Acquired::new(leases, drive.held, endpoint, presence));
             }
             Err(halt) => halt,
         };
@@ -454,53 +477,15 @@ impl Acquiring<'_> {
         }
     }
 
-    /// Whether the job is not ours to end: its lease was handed out before this acquire began, or
-    /// meanwhile by another.
     fn is_used(&mut self) -> bool {
-        // What can't be read now says what it did.
-        drop(self.drive.held.refresh());
-        let lease = &self.drive.held.lease;
-        let given = lease.handed_out().is_some() || is_claimed(self.drive.held.dir());
-        given && !lease.is_vacant()
+        is_used(&mut self.drive.held)
     }
 
-    /// Ends the lease, unless somebody else has it or waits for it. Where its end is not proven in
-    /// time, the keeper goes on.
-    fn take_back(mut self, cause: ReleaseCause) -> Left {
-        if self.is_used() {
-            self.presence.end();
-            return Left::InUse;
-        }
-        if !self.presence.is_alone() {
-            // Should the other be gone by the time that we are, the keeper sees that.
-            return Left::Awaited;
-        }
-        self.end_job(cause)
+    fn take_back(self, cause: ReleaseCause) -> Left {
+        take_back(self.leases, self.drive.held, self.presence, cause)
     }
 
-    /// Ends the lease. Where that is not proven in time, the keeper goes on.
     fn end_job(self, cause: ReleaseCause) -> Left {
-        let Self {
-            leases,
-            drive,
-            presence,
-            order,
-            ..
-        } = self;
-        let unproven = match leases.end(drive.held, cause, ROLLBACK_LIMIT) {
-            // Somebody else may have been first.
-            Ok(_) | Err(ReleaseError::NoSuchLease(_)) => {
-                presence.end();
-                return Left::Cancelled;
-            }
-            Err(ReleaseError::Unproven(unproven)) => unproven,
-            Err(error) => Unproven {
-                lease: order.lease.clone(),
-                job: None,
-                why: error.to_string(),
-                recorded: false,
-            },
-        };
-        Left::Unproven(Box::new(unproven))
+        end_job(self.leases, self.drive.held, self.presence, cause)
     }
 }

@@ -7,14 +7,18 @@
 
 /// Passes a point. With `SLURM_LEASE_CRASH_LOG` set, its number and name are appended to that
 /// file; at the point that `SLURM_LEASE_CRASH_AT` gives the number or the name of, the process is
-/// killed with SIGKILL; at that of `SLURM_LEASE_PANIC_AT` it panics.
+/// killed with SIGKILL; at that of `SLURM_LEASE_STOP_AT` it is stopped, once;
+/// at that of `SLURM_LEASE_PANIC_AT` it panics.
 #[cfg(feature = "crash-points")]
 #[expect(clippy::panic, reason = "a test asks for it")]
 pub fn crash_point(name: &str) {
     use std::io::Write;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+    use rustix::process::{Signal, getpid, kill_process};
 
     static PASSED: AtomicU32 = AtomicU32::new(0);
+    static STOPPED: AtomicBool = AtomicBool::new(false);
     let number = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
     if let Some(path) = std::env::var_os(LOG) {
         let log = std::fs::OpenOptions::new()
@@ -29,8 +33,10 @@ pub fn crash_point(name: &str) {
         panic!("asked for at point {number}, {name}");
     }
     if is_asked_for(AT) {
-        let _killed =
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let _killed = kill_process(getpid(), Signal::KILL);
+    }
+    if is_asked_for(STOP) && !STOPPED.swap(true, Ordering::SeqCst) {
+        let _stopped = kill_process(getpid(), Signal::STOP);
     }
 }
 
@@ -38,8 +44,10 @@ pub fn crash_point(name: &str) {
 #[cfg(not(feature = "crash-points"))]
 pub fn crash_point(_: &str) {}
 
-/// The variables that say where to be killed or to panic; a keeper is not to inherit them.
+/// The variables that say where to be killed, stopped or to panic; a keeper is not to inherit them.
 const AT: &str = "SLURM_LEASE_CRASH_AT";
+#[cfg(feature = "crash-points")]
+const STOP: &str = "SLURM_LEASE_STOP_AT";
 const PANIC: &str = "SLURM_LEASE_PANIC_AT";
 const LOG: &str = "SLURM_LEASE_CRASH_LOG";
 

@@ -12,7 +12,7 @@ use crate::driver::process;
 use crate::driver::store::{Held, LeaseDir, StoreError};
 use crate::driver::watch::Watch;
 use crate::endpoint::{Endpoint, StopMarker};
-use crate::evidence::{self, Observation, Over, Search};
+use crate::evidence::{self, Look, Observation, Over, Search};
 use crate::id::{JobRef, Tag};
 use crate::lease::{INTENTION_LIMIT, Step, Submitter};
 use crate::parse::sbatch::{Refusal, Submitted};
@@ -52,7 +52,7 @@ pub(super) struct Drive<'a> {
     not_recorded: Option<StoreError>,
     read_only: bool,
     glance_age: SignedDuration,
-    watch: Option<&'a Watch>,
+    patience: Option<(&'a Watch, Deadline)>,
 }
 
 impl<'a> Drive<'a> {
@@ -66,13 +66,13 @@ impl<'a> Drive<'a> {
             not_recorded: None,
             read_only: false,
             glance_age: GLANCE_AGE,
-            watch: None,
+            patience: None,
         }
     }
 
-    /// Waits no longer for sbatch once this is interrupted.
-    pub(super) fn watched(mut self, watch: &'a Watch) -> Self {
-        self.watch = Some(watch);
+    /// Waits no longer for sbatch once this is interrupted, or has passed.
+    pub(super) fn patient(mut self, watch: &'a Watch, until: Deadline) -> Self {
+        self.patience = Some((watch, until));
         self
     }
 
@@ -166,15 +166,15 @@ impl<'a> Drive<'a> {
     fn submit(&mut self, tag: Tag, submit: Option<&Submit<'_>>) {
         let lock = self.submitting.take();
         let submission = submit.map(|submission| submission(tag));
-        let interrupted = || {
-            self.watch
-                .is_some_and(|watch| watch.interruption().is_some())
+        let given_up = || {
+            self.patience
+                .is_some_and(|(watch, until)| watch.interruption().is_some() || until.has_passed())
         };
         let outcome = match (lock, submission) {
             (Some(lock), Some(Ok(submission))) => {
                 self.forget_last_run();
                 let slurm = &self.leases.slurm;
-                match slurm.submit(&submission, &lock, &interrupted) {
+                match slurm.submit(&submission, &lock, &given_up) {
                     Some(outcome) => outcome,
                     // It holds the lock on, and what comes of it is searched for.
                     None => return,
@@ -201,11 +201,12 @@ impl<'a> Drive<'a> {
 
     fn search(&mut self) {
         let (found, submitter) = self.ask_for_all();
+        let limit = self.limit();
         let lease = &mut self.held.lease;
         match &found {
             // The first submission goes where it was searched for.
-            Search::Clean if lease.is_vacant() => self.leases.locate(lease),
-            Search::Found(found) if found.job.cluster.is_none() => self.leases.locate(lease),
+            Search::Clean if lease.is_vacant() => self.leases.locate(lease, limit),
+            Search::Found(found) if found.job.cluster.is_none() => self.leases.locate(lease, limit),
             _ => {}
         }
         lease.handle_search(now(), found, submitter);
@@ -216,7 +217,7 @@ impl<'a> Drive<'a> {
         let submitter = self.submitter();
         let lease = &self.held.lease;
         let claim = lease.claim();
-        let found = match self.leases.elsewhere(lease) {
+        let found = match self.leases.elsewhere(lease, self.limit()) {
             Some(why) => Search::Unknown(why),
             None if lease.opened().cluster.is_none() && lease.has_lost_its_record() => {
                 self.leases.search_everywhere(&claim, || self.limit())
@@ -256,7 +257,7 @@ impl<'a> Drive<'a> {
     fn look(&mut self, job: &JobRef) {
         let lease = &self.held.lease;
         let claim = lease.claim();
-        if let Some(why) = self.leases.elsewhere(lease) {
+        if let Some(why) = self.leases.elsewhere(lease, self.limit()) {
             let look = evidence::look(&claim, job, &Queue::Unavailable(why));
             self.held.lease.handle_look(now(), look);
             return;
@@ -270,16 +271,23 @@ impl<'a> Drive<'a> {
                 .snapshot(cluster, not_before, self.limit());
             let look = evidence::glance(&claim, job, &snapshot.queue);
             if !matches!(look.observation(), Observation::NotVisible(_)) {
+                self.locate(&look);
                 self.held.lease.handle_look(snapshot.at, look);
                 return;
             }
         }
         let answer = self.leases.slurm.job(job, self.limit());
         let look = evidence::look(&claim, job, &answer);
-        if matches!(look.observation(), Observation::Seen(_)) {
-            self.leases.locate(&mut self.held.lease);
-        }
+        self.locate(&look);
         self.held.lease.handle_look(now(), look);
+    }
+
+    /// Where a job is seen, there its lease is.
+    fn locate(&mut self, look: &Look) {
+        if matches!(look.observation(), Observation::Seen(_)) {
+            let limit = self.limit();
+            self.leases.locate(&mut self.held.lease, limit);
+        }
     }
 
     /// How old a picture may be: a job must be seen after its endpoint was.

@@ -142,6 +142,14 @@ pub(crate) fn overwrite(path: &Utf8Path, bytes: &[u8]) -> io::Result<SystemTime>
     file.metadata()?.modified()
 }
 
+/// Takes everything out of a file, for good.
+pub(crate) fn empty(path: &Utf8Path) -> io::Result<()> {
+    let file = open_private(path)?;
+    file.set_len(0)?;
+    crash_point("file cut");
+    file.sync_all()
+}
+
 /// Puts these bytes behind the first `start` bytes of a file, and has them on disk; where that
 /// fails, nothing stands behind those.
 pub(crate) fn append(path: &Utf8Path, start: u64, bytes: &[u8]) -> io::Result<()> {

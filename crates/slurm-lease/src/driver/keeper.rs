@@ -10,7 +10,7 @@ use camino::Utf8Path;
 use rustix::fs::FlockOperation;
 
 use crate::driver::Leases;
-use crate::driver::clock::{Deadline, pause};
+use crate::driver::clock::{Deadline, now, pause};
 use crate::driver::crash::{self, crash_point};
 use crate::driver::files::{self, Lock};
 use crate::driver::process;
@@ -49,6 +49,8 @@ const LEAVING: Duration = Duration::from_millis(500);
 const CLAIMED: &str = "claimed";
 /// What stands in it where the job was left in the queue and nobody was given the lease.
 const LEFT: &[u8] = b"left\n";
+/// What stands in it while an acquire gives the lease to whoever asked for it. The runner reads it.
+const OFFERED: &[u8] = b"offered\n";
 /// The file that an acquire holds while it waits; its age is that of the last sign of life, its
 /// content the grace in seconds.
 pub(super) const ACQUIRING: &str = "acquiring";
@@ -168,24 +170,39 @@ impl Presence {
     }
 }
 
-/// That no other acquire waits for a lease, and none begins as long as this lasts.
-struct Alone {
+/// That no acquire, or no other one, waits for a lease, and none begins as long as this lasts.
+pub(super) struct Alone {
     _lock: Option<Lock>,
 }
 
-/// Says that a lease was handed out, if that was not said before; whether it was not.
-pub(super) fn claim(dir: &LeaseDir) -> io::Result<bool> {
-    let first = dir.read(CLAIMED)?.is_none_or(|said| said == LEFT);
-    if first {
-        dir.write(CLAIMED, b"")?;
+/// Says that a lease is about to be handed out, unless it was before.
+pub(super) fn offer(dir: &LeaseDir) -> io::Result<()> {
+    let _alone = dir.lock();
+    if is_handed_out(dir.read(CLAIMED)?) {
+        return Ok(());
     }
-    Ok(first)
+    dir.write(CLAIMED, OFFERED)
+}
+
+/// Says that a lease was handed out.
+pub(super) fn claim(dir: &LeaseDir) -> io::Result<()> {
+    let _alone = dir.lock();
+    match dir.read(CLAIMED)? {
+        None => dir.write(CLAIMED, b""),
+        // On a disk that has become full there is room for this.
+        Some(said) if !said.is_empty() => files::empty(&dir.file(CLAIMED)),
+        Some(_) => Ok(()),
+    }
+}
+
+fn is_handed_out(said: Option<Vec<u8>>) -> bool {
+    said.is_some_and(|said| said.is_empty())
 }
 
 /// Says that the job of a lease stays in the queue with nobody waiting for it, unless the lease
 /// was handed out.
 pub(super) fn leave_queued(dir: &LeaseDir) -> io::Result<()> {
-    if dir.read(CLAIMED)?.is_none() {
+    if !is_claimed(dir) {
         dir.write(CLAIMED, LEFT)?;
     }
     Ok(())
@@ -193,7 +210,10 @@ pub(super) fn leave_queued(dir: &LeaseDir) -> io::Result<()> {
 
 /// Whether a lease was handed out, or its job left in the queue since an acquire last began.
 pub(super) fn is_claimed(dir: &LeaseDir) -> bool {
-    dir.file(CLAIMED).exists()
+    match dir.read(CLAIMED) {
+        Ok(said) => said.is_some_and(|said| said != OFFERED),
+        Err(_) => dir.file(CLAIMED).exists(),
+    }
 }
 
 /// Takes the lock that says that an acquire is there. A keeper or a list that looks whether one is
@@ -259,24 +279,30 @@ impl Leases {
         let dir = self.store.dir(lease);
         let deadline = Deadline::after(grace);
         let dying = Deadline::after(DYING);
-        loop {
+        let alone = loop {
+            let alone = unattended(&dir);
             if !is_unclaimed(&dir) {
                 return;
             }
-            if is_attended(&dir) {
-                if dying.has_passed() {
-                    return;
-                }
-            } else if deadline.has_passed() {
-                break;
+            match alone {
+                Some(alone) if deadline.has_passed() || is_to_end(&dir) => break alone,
+                None if dying.has_passed() => return,
+                Some(_) | None => pause(LOOK),
             }
-            pause(LOOK);
-        }
+        };
         // One is enough. Where there can be no lock, several do no harm.
         let ending = take_up(&dir);
-        if !matches!(ending, Ok(None)) {
-            self.end_in_time(lease, Deadline::after(RELEASE_FOR));
+        if matches!(ending, Ok(None)) {
+            return;
         }
+        if let Ok((mut held, false)) = self.hold(lease, Deadline::after(ATTEMPT)) {
+            held.lease.handle_release(now(), ReleaseCause::Abandoned);
+            // What can't be written now is tried again below.
+            drop(held.commit());
+        }
+        // An acquire that begins from here on finds the wish.
+        drop(alone);
+        self.end_in_time(lease, Deadline::after(RELEASE_FOR));
     }
 
     /// Ends a lease however often that must be tried.
@@ -332,11 +358,25 @@ fn take_up(dir: &LeaseDir) -> io::Result<Option<Lock>> {
     Lock::try_take(&dir.file(ENDING), FlockOperation::NonBlockingLockExclusive)
 }
 
+/// Whether somebody has begun to end a lease. Nobody is waited for then.
+fn is_to_end(dir: &LeaseDir) -> bool {
+    dir.file("release").exists()
+}
+
 /// Whether a lease was neither handed out nor is being acquired, and its grace is over.
 pub(super) fn is_abandoned(dir: &LeaseDir) -> bool {
-    if !is_unclaimed(dir) || is_attended(dir) {
-        return false;
-    }
+    take_abandoned(dir).is_some()
+}
+
+/// The same; until it is on disk that the lease is to end, this is to be held.
+pub(super) fn take_abandoned(dir: &LeaseDir) -> Option<Alone> {
+    // Most leases were claimed, and nobody is to be kept waiting for those.
+    let alone = is_unclaimed(dir).then(|| unattended(dir)).flatten()?;
+    // Somebody may have claimed it meanwhile.
+    (is_unclaimed(dir) && is_past_grace(dir)).then_some(alone)
+}
+
+fn is_past_grace(dir: &LeaseDir) -> bool {
     let content = dir.read(ACQUIRING).ok().flatten().unwrap_or_default();
     let grace = String::from_utf8_lossy(&content)
         .trim()
@@ -365,12 +405,20 @@ fn is_unclaimed(dir: &LeaseDir) -> bool {
 
 /// Whether an acquire of this lease is alive.
 fn is_attended(dir: &LeaseDir) -> bool {
+    unattended(dir).is_none()
+}
+
+/// That none is.
+fn unattended(dir: &LeaseDir) -> Option<Alone> {
     let exclusive = FlockOperation::NonBlockingLockExclusive;
     match Lock::try_take(&dir.file(ACQUIRING), exclusive) {
-        Ok(Some(_free)) if files::locks_are_inherited(dir.path()) => false,
-        Ok(Some(_free)) => last_sign(dir).is_some_and(|age| age < SIGN_OF_LIFE * 3),
-        Ok(None) => true,
-        Err(_) => false,
+        Ok(Some(lock)) => {
+            let alive = !files::locks_are_inherited(dir.path())
+                && last_sign(dir).is_some_and(|age| age < SIGN_OF_LIFE * 3);
+            (!alive).then_some(Alone { _lock: Some(lock) })
+        }
+        Ok(None) => None,
+        Err(_) => Some(Alone { _lock: None }),
     }
 }
 

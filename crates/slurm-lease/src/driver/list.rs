@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::driver::Leases;
 use crate::driver::clock::{Deadline, now};
-use crate::driver::keeper::is_abandoned;
+use crate::driver::keeper::take_abandoned;
 use crate::driver::recover::Called;
 use crate::driver::release::{ReleaseError, Released};
 use crate::driver::status::{StatusError, View};
@@ -77,8 +77,10 @@ impl Leases {
         let deadline = Deadline::after(LIST_LIMIT);
         let mut views = Vec::new();
         for (mut held, lost) in self.all(deadline)? {
-            if !lost && is_abandoned(held.dir()) {
+            if !lost && let Some(_alone) = take_abandoned(held.dir()) {
                 held.lease.handle_release(now(), ReleaseCause::Abandoned);
+                // What can't be written now is tried again with the next step.
+                drop(held.commit());
             }
             let mut view = self.view(held, lost, deadline);
             self.find_stray(&mut view, deadline);
@@ -175,11 +177,17 @@ impl Leases {
         let deadline = Deadline::after(ABANDONED_LIMIT);
         for lease in self.store.leases().unwrap_or_default() {
             let dir = self.store.dir(&lease);
-            if lease == *except || deadline.has_passed() || !is_abandoned(&dir) {
+            if lease == *except || deadline.has_passed() {
                 continue;
             }
+            let Some(alone) = take_abandoned(&dir) else {
+                continue;
+            };
             let deadline = Deadline::after(ABANDONED_LIMIT);
-            if let Ok((held, false)) = self.hold(&lease, deadline) {
+            if let Ok((mut held, false)) = self.hold(&lease, deadline) {
+                held.lease.handle_release(now(), ReleaseCause::Abandoned);
+                drop(held.commit());
+                drop(alone);
                 // Once the wish is on disk, whoever comes next goes on with it.
                 drop(self.end(held, ReleaseCause::Abandoned, deadline.left()));
             }
@@ -305,7 +313,8 @@ impl Leases {
 
     /// A live job under the tag of a lease that its record counts as over belongs to it.
     fn find_stray(&self, view: &mut View, deadline: Deadline) {
-        if view.lease.over().is_none() || self.elsewhere(&view.lease).is_some() {
+        let limit = deadline.left();
+        if view.lease.over().is_none() || self.elsewhere(&view.lease, limit).is_some() {
             return;
         }
         let cluster = view.lease.opened().cluster.clone();

@@ -37,10 +37,19 @@ struct Traces {
     ended: Option<String>,
     /// Where there is a job of its name and number, without a comment.
     named: Option<Option<ClusterName>>,
-    /// Jobs that have one of both.
-    doubtful: Vec<(JobRef, String)>,
+    /// Jobs that have one of both, or the comment of another state directory: what to say of each.
+    doubtful: Vec<String>,
     /// Why not every job was shown.
     silent: Option<Unavailable>,
+}
+
+impl Traces {
+    fn doubt(&mut self, row: &QueueRow, cluster: &Option<ClusterName>, told: &str) {
+        let (id, cluster) = (row.id, cluster.clone());
+        let job = JobRef { id, cluster };
+        self.doubtful
+            .push(format!("job {job} ({}) may be its job: {told}", row.name));
+    }
 }
 
 impl Leases {
@@ -96,7 +105,10 @@ impl Leases {
         }
         // One of the same name beside it could not be told from a second job of the lease.
         if !traces.doubtful.is_empty() {
-            let why = may_be_its_job(&traces.doubtful);
+            let why = format!(
+                "{}; nothing was cancelled, end it with scancel if it is",
+                traces.doubtful.join("; ")
+            );
             return Err(ReleaseError::Unidentified { lease, why });
         }
         if let (Some(name), Some(cluster)) = (&called.name, traces.named) {
@@ -144,7 +156,7 @@ impl Leases {
             }
         }
         if traces.silent.is_none() {
-            traces.silent = self.out_of_reach();
+            traces.silent = self.out_of_reach(deadline.left());
         }
         traces
     }
@@ -160,11 +172,16 @@ impl Leases {
     ) {
         let over = row.state.meaning() == Meaning::Finished && !row.requeueable;
         if let Some(tag) = Tag::in_comment(&row.comment) {
-            let ours = tag.lease == *lease && tag.store == *self.store.id();
-            if ours && over {
-                traces.ended = Some(row.name.clone());
-            } else if ours {
-                traces.tagged = Some((row.name.clone(), cluster.clone()));
+            let ours = tag.store == *self.store.id();
+            match (tag.lease == *lease, ours, over) {
+                (true, true, true) => traces.ended = Some(row.name.clone()),
+                (true, true, false) => traces.tagged = Some((row.name.clone(), cluster.clone())),
+                // This directory may have another path elsewhere.
+                (true, false, false) => {
+                    let told = "its comment is of this lease, but of another state directory";
+                    traces.doubt(row, cluster, told);
+                }
+                _ => {}
             }
             return;
         }
@@ -176,24 +193,12 @@ impl Leases {
             (true, true) => traces.named = Some(cluster.clone()),
             (false, false) => {}
             _ => {
-                let (id, cluster) = (row.id, cluster.clone());
-                traces
-                    .doubtful
-                    .push((JobRef { id, cluster }, row.name.clone()));
+                let told =
+                    "it has no comment of ours, and only the name or only the number of that job";
+                traces.doubt(row, cluster, told);
             }
         }
     }
-}
-
-fn may_be_its_job(doubtful: &[(JobRef, String)]) -> String {
-    let jobs: Vec<String> = doubtful
-        .iter()
-        .map(|(job, name)| format!("job {job} ({name})"))
-        .collect();
-    format!(
-        "{} may be its job: it has no comment of ours, and only the name or only the number of that job; nothing was cancelled, end it with scancel if it is",
-        jobs.join(" or ")
-    )
 }
 
 /// The numbers that the job of a lost lease may have, as its client and its runner tell them.

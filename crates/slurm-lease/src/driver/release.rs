@@ -254,6 +254,10 @@ fn why_unproven(held: &Held, not_recorded: Option<&StoreError>) -> String {
             "it is {}, but it was submitted without --no-requeue and can come back until Slurm forgets it (MinJobAge)",
             seen.state
         ),
+        Some(seen) if lease.is_missing() => format!(
+            "Slurm does not show it just now; it was {} when last seen",
+            seen.state
+        ),
         Some(seen) => format!("it is {} after scancel", seen.state),
         None => "Slurm has not shown it yet".to_owned(),
     }

@@ -8,6 +8,11 @@
 # reads, the files it exchanges with the driver, its exit codes.
 
 set -u
+# By these the caller of sbatch answers for itself, and sbatch hands on all
+# that begins with SLURM_. No process of the job is to keep them.
+if [ -n "${SLURM_JWT+x}${SLURM_SACK_KEY+x}${SLURM_SACK_SOCKET+x}" ]; then
+    exec env -u SLURM_JWT -u SLURM_SACK_KEY -u SLURM_SACK_SOCKET /bin/sh "$0" "$@"
+fi
 # What the job was given, before any variable of this script comes in: one
 # variable a line, its line breaks replaced by the control character RS.
 job_environment=$(env -0 | tr '\n\0' '\036\n')
@@ -442,10 +447,17 @@ look_at_lease_dir() {
     for file in "$lease_dir"/*; do
         case ${file##*/} in
         release) end_if_released ;;
-        claimed) claimed=yes ;;
+        claimed) is_only_offered "$file" || claimed=yes ;;
         heartbeat) read_heartbeat "$file" ;;
         esac
     done
+}
+
+# A lease that is about to be handed out is not yet anybody's.
+is_only_offered() {
+    said=
+    read -r said 2>/dev/null <"$1"
+    [ "$said" = offered ]
 }
 
 # A release names the attempt that it means; an empty one means any.

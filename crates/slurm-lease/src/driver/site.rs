@@ -16,6 +16,7 @@ use crate::id::ClusterName;
 use crate::lease::{Lease, Policy};
 use crate::parse::scontrol::Configuration;
 use crate::parse::{Cause, Unavailable};
+use crate::record::Home;
 
 /// How long a controller is given to tell its settings. One that is too slow for that is asked by
 /// the next.
@@ -89,14 +90,14 @@ impl Leases {
     /// The name of the cluster that the configuration leads to.
     ///
     /// # Errors
-    /// When its controller has never told it, and does not now.
-    fn here(&self) -> Result<ClusterName, Unavailable> {
+    /// When its controller has never told it, and does not within this time.
+    fn here(&self, limit: Duration) -> Result<ClusterName, Unavailable> {
         let known = self.site(None);
         match known {
             Some(site) if site.is_fresh() => return Ok(site.cluster),
             _ => {}
         }
-        let told = self.slurm.configuration(None, ASK_LIMIT);
+        let told = self.slurm.configuration(None, limit.min(ASK_LIMIT));
         if let Ok(configuration) = &told {
             self.note_site(None, configuration);
         }
@@ -113,9 +114,19 @@ impl Leases {
 
     /// Why nothing that Slurm says here is about this lease: the configuration leads to another
     /// cluster than the one that it is on, as after `module load`, or on another login node.
-    pub(super) fn elsewhere(&self, lease: &Lease) -> Option<Unavailable> {
+    pub(super) fn elsewhere(&self, lease: &Lease, limit: Duration) -> Option<Unavailable> {
         let home = lease.home().filter(|_| lease.opened().cluster.is_none())?;
-        match self.here() {
+        let home = match home {
+            Home::Cluster(home) => home,
+            Home::Way(way) if *way == self.slurm.way() => return None,
+            Home::Way(_) => {
+                return Some(Unavailable {
+                    cause: Cause::OtherCluster,
+                    said: "the lease is where another SLURM_CONF or PATH led to, and that controller never told its name".to_owned(),
+                });
+            }
+        };
+        match self.here(limit) {
             Ok(here) if here == *home => None,
             Ok(here) => Some(Unavailable {
                 cause: Cause::OtherCluster,
@@ -127,33 +138,54 @@ impl Leases {
         }
     }
 
-    /// Tells a lease that was looked for here where that is.
-    pub(super) fn locate(&self, lease: &mut Lease) {
-        if lease.home().is_none()
-            && lease.opened().cluster.is_none()
-            && let Ok(here) = self.here()
-        {
-            lease.handle_located(now(), here);
-        }
+    /// Tells a lease that was looked for here where that is. Where the controller does not tell
+    /// its name, the way to it must do.
+    pub(super) fn locate(&self, lease: &mut Lease, limit: Duration) {
+        let here = match lease.home() {
+            _ if lease.opened().cluster.is_some() => return,
+            Some(Home::Cluster(_)) => return,
+            // It is asked again by what can wait for it.
+            Some(Home::Way(_)) => match self.site(None) {
+                Some(site) => Ok(site.cluster),
+                None => return,
+            },
+            None => self.here(limit),
+        };
+        let home = here.map_or_else(|_| Home::Way(self.slurm.way()), Home::Cluster);
+        lease.handle_located(now(), home);
     }
 
     /// Searches every cluster that was ever asked from this state directory for a job that the
     /// claim describes. Absent is only what is on none of them, and none of them can be asked
     /// that the configuration led to before.
     pub(super) fn search_everywhere(&self, claim: &Claim, limit: impl Fn() -> Duration) -> Search {
-        match self.slurm.search(claim, &self.slurm.clusters(), limit) {
-            Search::Clean => self.out_of_reach().map_or(Search::Clean, Search::Unknown),
+        match self.slurm.search(claim, &self.slurm.clusters(), &limit) {
+            Search::Clean => {
+                let out_of_reach = self.out_of_reach(limit());
+                out_of_reach.map_or(Search::Clean, Search::Unknown)
+            }
             answered => answered,
         }
     }
 
     /// Why not every cluster could be asked that a lost lease may be on.
-    pub(super) fn out_of_reach(&self) -> Option<Unavailable> {
-        let here = match self.here() {
+    pub(super) fn out_of_reach(&self, limit: Duration) -> Option<Unavailable> {
+        let here = match self.here(limit) {
             Ok(here) => here,
             // Where no controller ever told its name, there is nothing to compare.
-            Err(why) => return self.sites().next().map(|_| why),
+            Err(why) => {
+                let others = self.sites().next().is_some() || self.unnamed_way().is_some();
+                return others.then_some(why);
+            }
         };
+        if let Some(way) = self.unnamed_way() {
+            return Some(Unavailable {
+                cause: Cause::OtherCluster,
+                said: format!(
+                    "it may be where another SLURM_CONF or PATH led to ({way}), and that controller never told its name"
+                ),
+            });
+        }
         let asked = self.slurm.clusters();
         let other = self.sites().find(|site| {
             let recent = now().duration_since(site.at).abs() < FORGOTTEN;
@@ -179,6 +211,23 @@ impl Leases {
                 }
             }
         }
+    }
+
+    /// Another way than the present one that was taken lately, where the controller did not tell
+    /// its name.
+    fn unnamed_way(&self) -> Option<String> {
+        let own = self.slurm.way();
+        self.slurm.ways().into_iter().find(|way| {
+            let file = |kind| self.store.queue_dir().join(format!("{way}.{kind}"));
+            let taken = ["squeue", "lock"].map(|kind| files::modified(&file(kind)).ok());
+            let age = taken
+                .into_iter()
+                .flatten()
+                .max()
+                .and_then(|at| at.elapsed().ok());
+            let recent = age.is_some_and(|age| age < FORGOTTEN.unsigned_abs());
+            *way != own && recent && read(&file("site")).is_none()
+        })
     }
 
     fn site(&self, cluster: Option<&ClusterName>) -> Option<Site> {

@@ -193,20 +193,35 @@ impl Slurm {
         let name = match cluster {
             Some(cluster) => cluster.to_string(),
             // Looked at each time: a process may live to see it lead elsewhere.
-            None => format!("{LOCAL}{}", self.programs.way()),
+            None => self.way(),
         };
         self.queue_dir.join(format!("{name}.{kind}"))
+    }
+
+    /// The way to the configuration's own cluster.
+    pub(crate) fn way(&self) -> String {
+        format!("{LOCAL}{}", self.programs.way())
+    }
+
+    /// Every way that was ever taken.
+    pub(crate) fn ways(&self) -> Vec<String> {
+        let names = self.locks().filter(|name| name.starts_with(LOCAL));
+        names.collect()
     }
 
     /// Every cluster that was ever asked from this state directory: the configuration's own first,
     /// then those by name, each of which has a lock here that is never removed.
     pub(crate) fn clusters(&self) -> Vec<Option<ClusterName>> {
-        let entries = self.queue_dir.read_dir_utf8().into_iter().flatten();
-        let names = entries.filter_map(|entry| {
-            let name = entry.ok()?.into_path();
-            name.file_name()?.strip_suffix(".lock")?.parse().ok()
-        });
+        let names = self.locks().filter_map(|name| name.parse().ok());
         std::iter::once(None).chain(names.map(Some)).collect()
+    }
+
+    fn locks(&self) -> impl Iterator<Item = String> {
+        let entries = self.queue_dir.read_dir_utf8().into_iter().flatten();
+        entries.filter_map(|entry| {
+            let name = entry.ok()?.file_name().strip_suffix(".lock")?.to_owned();
+            Some(name)
+        })
     }
 
     /// Searches these clusters for a job that the claim describes. Absent is only what is on none

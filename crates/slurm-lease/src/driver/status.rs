@@ -55,13 +55,11 @@ pub struct View {
     pub lost: bool,
     /// Whether it has no job because an acquire that is under way has not submitted one yet.
     pub awaited: bool,
-    /// Whether the acquire that gives it is the first that does, so that nobody uses it yet.
-    pub first: bool,
 }
 
 impl View {
     /// A lease whose endpoint was just seen to answer.
-    pub(super) fn handed_out(held: Held, endpoint: Endpoint, first: bool) -> Self {
+    pub(super) fn of_ready(held: Held, endpoint: Endpoint) -> Self {
         let dir = held.dir().clone();
         Self {
             lease: held.lease,
@@ -69,7 +67,6 @@ impl View {
             ready: Some(endpoint),
             lost: false,
             awaited: false,
-            first,
         }
     }
 
@@ -131,8 +128,7 @@ impl Leases {
     /// # Errors
     /// When that can't be written down.
     pub fn claim(&self, view: &View) -> Result<(), StoreError> {
-        claim(&view.dir)?;
-        Ok(())
+        Ok(claim(&view.dir)?)
     }
 
     /// The record of a lease, made anew where it is lost.
@@ -214,7 +210,6 @@ impl Leases {
             dir,
             ready,
             lost,
-            first: false,
         }
     }
 }

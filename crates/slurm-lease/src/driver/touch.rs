@@ -35,9 +35,7 @@ impl Leases {
         let written = write_lines(&mut lines, lifetime)
             .and_then(|()| dir.write("heartbeat", &lines))
             .and_then(|()| claim(&dir));
-        written
-            .map(drop)
-            .map_err(|error| StatusError::Store(StoreError::Io(error)))
+        written.map_err(|error| StatusError::Store(StoreError::Io(error)))
     }
 }
 

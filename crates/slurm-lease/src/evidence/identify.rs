@@ -33,6 +33,10 @@ pub struct Claim {
     pub tag: Tag,
     /// When its submission was begun.
     pub intended: Timestamp,
+    /// From when on a job of our name that has lost its comment can be ours. `None` where nothing
+    /// was submitted as far as the record tells: whose such a job is cannot be told then, unless it
+    /// is younger than the record.
+    pub named_since: Option<Timestamp>,
     /// When the controller says that it was submitted, known from the last sighting.
     pub submitted: Option<Timestamp>,
     /// How often it was put back into the queue, as last seen.
@@ -138,12 +142,13 @@ impl Claim {
         if row.name != self.name.as_str() {
             return Whose::NotOurs;
         }
-        match row.submitted {
+        match (row.submitted, self.named_since) {
             _ if self.any_nonce && self.comments_stay => Whose::NotOurs,
-            _ if self.any_nonce => Whose::OursWithoutTag,
-            Some(at) if at >= self.earliest() => Whose::OursWithoutTag,
-            Some(_) => Whose::NotOurs,
-            None => Whose::Doubtful,
+            (Some(at), Some(since)) if at >= before(since) => Whose::OursWithoutTag,
+            (Some(_), Some(_)) => Whose::NotOurs,
+            // Of a record that was cut, it is that of the submission that is missing.
+            (Some(at), None) if at >= self.intended => Whose::OursWithoutTag,
+            (None, _) | (_, None) => Whose::Doubtful,
         }
     }
 
@@ -157,8 +162,7 @@ impl Claim {
 
     /// The earliest time that the controller can have given our submission.
     fn earliest(&self) -> Timestamp {
-        let earliest = self.intended.checked_sub(CLOCK_SKEW);
-        earliest.unwrap_or(Timestamp::MIN)
+        before(self.intended)
     }
 
     /// The latest time that the controller can have given our submission, which was answered.
@@ -167,6 +171,11 @@ impl Claim {
         let latest = answered.saturating_add(INTENTION_LIMIT + CLOCK_SKEW);
         self.intended.checked_add(latest).unwrap_or(Timestamp::MAX)
     }
+}
+
+/// What the controller's clock may show at a time of ours, at the least.
+fn before(at: Timestamp) -> Timestamp {
+    at.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN)
 }
 
 /// A job that was seen to be ours in this very pass: user and nonce stood in a row that was just
@@ -266,6 +275,7 @@ mod tests {
             name: "crabbox-s-01234567".parse().unwrap(),
             tag: tag("cbx_0123456789ab", 1),
             intended: at(-1).unwrap(),
+            named_since: at(-1),
             submitted: at(0),
             restarts: 0,
             any_nonce: false,
@@ -332,6 +342,46 @@ mod tests {
                 ..row
             };
             assert_eq!(claim().whose_number(&another), Whose::NotOurs);
+        }
+    }
+
+    #[test]
+    fn a_name_alone_is_ours_from_our_submission_on() {
+        let any = |named_since, comments_stay| Claim {
+            any_nonce: true,
+            named_since,
+            comments_stay,
+            ..claim()
+        };
+        let one = |named_since| Claim {
+            any_nonce: false,
+            ..any(named_since, true)
+        };
+        for (claim, name, comment, submitted, whose) in [
+            // Nothing of the lease was ever submitted, as far as is known.
+            (any(None, false), NAME, "", -2, Whose::Doubtful),
+            (any(None, false), NAME, "bar", -2, Whose::Doubtful),
+            (any(None, false), NAME, "", 0, Whose::OursWithoutTag),
+            (any(None, false), "foo", "", 0, Whose::NotOurs),
+            (any(None, false), "foo", OURS, -500, Whose::Ours),
+            (any(None, false), NAME, OTHER, 0, Whose::NotOurs),
+            // Something was.
+            (any(at(0), false), NAME, "", 0, Whose::OursWithoutTag),
+            (any(at(0), false), NAME, "", -500, Whose::NotOurs),
+            (any(at(0), true), NAME, "", 0, Whose::NotOurs),
+            (one(at(0)), NAME, "", 0, Whose::OursWithoutTag),
+            (one(at(0)), NAME, "", -500, Whose::NotOurs),
+            // When, is lost.
+            (
+                any(Some(Timestamp::MIN), false),
+                NAME,
+                "",
+                -500,
+                Whose::OursWithoutTag,
+            ),
+        ] {
+            let row = row(name, comment, submitted, 0);
+            assert_eq!(claim.whose(&row), whose, "{row:?}");
         }
     }
 

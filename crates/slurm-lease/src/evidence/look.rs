@@ -109,9 +109,10 @@ fn observe(claim: &Claim, job: &JobRef, answer: &Queue) -> Observation {
     };
     match claim.whose_number(row) {
         Whose::NotOurs => Observation::NotVisible(NotVisible::IdReused),
-        Whose::Doubtful => Observation::Unknown(Unavailable::unreadable(
-            "a job of our number, which somebody edited or put back into the queue",
-        )),
+        Whose::Doubtful => Observation::Unknown(Unavailable::doubtful(format!(
+            "job {job} ({}) has our number, but somebody edited it or put it back into the queue",
+            row.name
+        ))),
         whose @ (Whose::Ours | Whose::OursWithoutTag) => {
             Observation::Seen(Sighting::of(row, whose))
         }
@@ -244,9 +245,10 @@ pub fn search(claim: &Claim, cluster: Option<&ClusterName>, answer: &Queue) -> S
         (doubtful, row.state.meaning() == Meaning::Finished)
     });
     match best {
-        Some((_, Whose::Doubtful)) => Search::Unknown(Unavailable::unreadable(
-            "a job of our name, without our comment and a time of submission",
-        )),
+        Some((row, Whose::Doubtful)) => Search::Unknown(Unavailable::doubtful(format!(
+            "job {} ({}) has the name of this lease's job, but not its comment",
+            row.id, row.name
+        ))),
         Some((row, whose)) => Search::Found(Box::new(found(row, whose, cluster))),
         None if rows.unreadable.is_empty() => Search::Clean,
         None => Search::Unknown(Unavailable::unreadable(

@@ -81,6 +81,7 @@ fn somebody() -> Claim {
         name: "crabbox-a-00000000".parse().unwrap(),
         tag: tag(),
         intended: accepted(),
+        named_since: Some(accepted()),
         submitted: None,
         restarts: 0,
         any_nonce: false,

@@ -124,7 +124,7 @@ impl Attempt {
             }
             Event::Opened(_)
             | Event::TailLost
-            | Event::Located { .. }
+            | Event::Located(_)
             | Event::SubmissionIntended { .. }
             | Event::Adopted { .. }
             | Event::ReleaseWished { .. } => Err(illegal(event.name(), "it is about the lease")),
@@ -249,6 +249,7 @@ pub(super) fn claim(opened: &Opened, intended: Timestamp, nonce: Nonce) -> Claim
             nonce,
         },
         intended,
+        named_since: Some(intended),
         submitted: None,
         restarts: 0,
         any_nonce: false,

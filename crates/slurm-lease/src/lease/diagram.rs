@@ -16,7 +16,7 @@ use crate::job_state::JobState;
 use crate::parse::Unavailable;
 use crate::parse::sbatch::{Refusal, Submitted};
 use crate::parse::scancel::Cancelled;
-use crate::record::{Access, Event, Opened, ReleaseCause};
+use crate::record::{Access, Event, Home, Opened, ReleaseCause};
 
 const BEGIN: &str = "<!-- generated: diagram -->\n";
 const END: &str = "<!-- end -->\n";
@@ -87,12 +87,7 @@ fn events() -> Vec<(&'static str, Event)> {
     vec![
         ("", Event::Opened(opened())),
         ("", Event::TailLost),
-        (
-            "",
-            Event::Located {
-                cluster: "alpha".parse().unwrap(),
-            },
-        ),
+        ("", Event::Located(Home::Cluster("alpha".parse().unwrap()))),
         ("", Event::SubmissionIntended { nonce: nonce() }),
         (" accepted", answered(Submitted::Accepted(job()))),
         (
@@ -280,7 +275,7 @@ fn every_event_is_tried() {
         Event::CancelAnswered { .. } => 10,
         Event::EndpointPublished { .. } => 11,
         Event::HandedOut { .. } => 12,
-        Event::Located { .. } => 13,
+        Event::Located(_) => 13,
     };
     let tried: BTreeSet<i32> = events().iter().map(|(_, event)| number(event)).collect();
     assert_eq!(tried, (0..14).collect());

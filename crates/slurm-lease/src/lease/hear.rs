@@ -10,13 +10,13 @@ use crate::endpoint::{Endpoint, EndpointError, StopMarker};
 use crate::evidence::{
     Allocation, Evidence, Found, Look, NotVisible, Observation, Other, Search, SearchEvidence,
 };
-use crate::id::{ClusterName, Nonce};
+use crate::id::Nonce;
 use crate::job_state::Meaning;
 use crate::parse::Unavailable;
 use crate::parse::sacct::Accounting;
 use crate::parse::sbatch::Submitted;
 use crate::parse::scancel::Cancelled;
-use crate::record::{Event, Journal, ReleaseCause};
+use crate::record::{Event, Home, Journal, ReleaseCause};
 
 /// What somebody wants of it, and what became of its record.
 impl Lease {
@@ -54,10 +54,10 @@ impl Lease {
         self.wanted = Some(nonce);
     }
 
-    /// The configuration leads to this cluster, and the lease was looked for there: its job was
+    /// The configuration leads there, and that is where the lease was looked for: its job was
     /// found, or it has none.
-    pub fn handle_located(&mut self, now: Timestamp, cluster: ClusterName) {
-        self.learn(now, Event::Located { cluster });
+    pub fn handle_located(&mut self, now: Timestamp, home: Home) {
+        self.learn(now, Event::Located(home));
     }
 
     /// Somebody wants the lease to end, or it can't be kept.

@@ -6,10 +6,10 @@ use super::Lease;
 use super::attempt::{Stage, claim};
 use crate::endpoint::{Endpoint, StopMarker};
 use crate::evidence::{Claim, Evidence, JobEnding, Observation, Over, Sighting};
-use crate::id::{ClusterName, JobRef, Nonce};
+use crate::id::{JobRef, Nonce};
 use crate::job_state::JobState;
 use crate::parse::Unavailable;
-use crate::record::{Opened, ReleaseCause};
+use crate::record::{Home, Opened, ReleaseCause};
 
 /// What is known.
 impl Lease {
@@ -23,9 +23,8 @@ impl Lease {
         self.state.opened_at
     }
 
-    /// The cluster that the configuration led to when the lease was looked for, where no other
-    /// was asked for.
-    pub fn home(&self) -> Option<&ClusterName> {
+    /// Where the configuration led when the lease was looked for, where no cluster was asked for.
+    pub fn home(&self) -> Option<&Home> {
         self.state.home.as_ref()
     }
 
@@ -42,6 +41,7 @@ impl Lease {
                 let state = &self.state;
                 Claim {
                     any_nonce: true,
+                    named_since: state.attempt.as_ref().map(|_| state.opened_at),
                     comments_stay: state.comments_stay(),
                     ..claim(&state.opened, state.opened_at, Nonce::from_bits(0))
                 }

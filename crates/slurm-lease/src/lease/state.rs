@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::attempt::{Attempt, Stage};
 use super::illegal::{IllegalEvent, illegal};
 use crate::evidence::{Evidence, NeverSubmitted, Over};
-use crate::id::{ClusterName, JobRef, Nonce};
-use crate::record::{Entry, Event, Opened, ReleaseCause};
+use crate::id::{JobRef, Nonce};
+use crate::record::{Entry, Event, Home, Opened, ReleaseCause};
 use jiff::Timestamp;
 
 /// Everything about a lease that is replayed from its journal.
@@ -15,7 +15,7 @@ pub(super) struct State {
     pub(super) opened: Opened,
     pub(super) opened_at: Timestamp,
     /// The cluster that the configuration led to.
-    pub(super) home: Option<ClusterName>,
+    pub(super) home: Option<Home>,
     pub(super) wish: Option<(Timestamp, ReleaseCause)>,
     /// The job that it had then.
     pub(super) wished_of: Option<JobRef>,
@@ -46,7 +46,9 @@ impl State {
             // A submission can only have been begun where nothing was left of the last. Of one
             // that is unanswered what was lost may have told just that.
             Event::TailLost => self.searched_for().is_some() || self.over(settle).is_some(),
-            Event::Located { .. } => self.home.is_none(),
+            // A name says more than a way.
+            Event::Located(Home::Cluster(_)) => !matches!(self.home, Some(Home::Cluster(_))),
+            Event::Located(Home::Way(_)) => self.home.is_none(),
             _ => true,
         }
     }
@@ -60,11 +62,14 @@ impl State {
                 if self.searched_for().is_none() {
                     self.attempt = Some(self.next_attempt(at, Nonce::from_bits(0)));
                 }
-                self.attempt_mut("tail_lost")?.claim.any_nonce = true;
+                let claim = &mut self.attempt_mut("tail_lost")?.claim;
+                claim.any_nonce = true;
+                // Nor is it known any more when that was submitted.
+                claim.named_since = Some(Timestamp::MIN);
                 Ok(())
             }
-            Event::Located { cluster } => {
-                self.home.get_or_insert_with(|| cluster.clone());
+            Event::Located(home) => {
+                self.home = Some(home.clone());
                 Ok(())
             }
             Event::SubmissionIntended { .. } if self.wish.is_some() => {

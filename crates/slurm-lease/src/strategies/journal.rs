@@ -17,7 +17,7 @@ use crate::id::{JobRef, Nonce};
 use crate::lease::{Lease, Policy};
 use crate::parse::sbatch::Submitted;
 use crate::parse::{Cause, Unavailable};
-use crate::record::{Access, Entry, Event, Journal, Login, Opened, ReleaseCause, Tip};
+use crate::record::{Access, Entry, Event, Home, Journal, Login, Opened, ReleaseCause, Tip};
 
 /// Any event, of any lease.
 pub fn event() -> impl Strategy<Value = Event> {
@@ -132,7 +132,8 @@ fn early(nonce: Nonce, job: JobRef) -> BoxedStrategy<Event> {
     let adopted = (nonce.clone(), job.clone());
     prop_oneof![
         1 => Just(Event::TailLost),
-        1 => cluster_name().prop_map(|cluster| Event::Located { cluster }),
+        1 => cluster_name().prop_map(|cluster| Event::Located(Home::Cluster(cluster))),
+        1 => "[ -~]{0,20}".prop_map(|way| Event::Located(Home::Way(way))),
         3 => Just(Event::SubmissionIntended { nonce: intended }),
         4 => sbatch().prop_map(move |said| answered(nonce.clone(), job.clone(), said.expected)),
         2 => sighting().prop_map(move |sighting| {

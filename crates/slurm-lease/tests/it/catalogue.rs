@@ -93,6 +93,7 @@ fn identified(cluster: Option<&ClusterName>) -> Identified {
         name: name(),
         tag: tag(),
         intended: Timestamp::from_second(1_700_000_000).unwrap(),
+        named_since: None,
         submitted: None,
         restarts: 0,
         any_nonce: false,

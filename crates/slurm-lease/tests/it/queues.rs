@@ -52,6 +52,7 @@ fn queue_with_ours() -> impl Strategy<Value = (Vec<QueueRow>, Mark, Claim, JobRe
                 name,
                 tag,
                 intended: "2026-11-24T04:00:00Z".parse().unwrap(),
+                named_since: None,
                 submitted: None,
                 restarts: 0,
                 any_nonce: false,

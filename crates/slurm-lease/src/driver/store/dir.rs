@@ -102,7 +102,7 @@ impl LeaseDir {
     }
 
     /// The lock that is held while the journal is read and appended to.
-    pub(super) fn lock(&self) -> io::Result<Lock> {
+    pub(crate) fn lock(&self) -> io::Result<Lock> {
         let limit = self.until.map_or(LOCK_LIMIT, |until| until.left() / 2);
         Lock::take(&self.lock, limit.min(LOCK_LIMIT))
     }
