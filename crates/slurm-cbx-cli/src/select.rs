@@ -45,8 +45,16 @@ pub(crate) fn cloud_id(known: &Known) -> String {
     }
 }
 
-/// The lease that the request is about.
+/// The lease that the request is about. Where there is none, others may still be waiting for
+/// somebody to come by.
 pub(crate) fn select(leases: &Leases, request: &Request) -> Result<Known, SelectError> {
+    let selected = find(leases, request);
+    let of_its_own = selected.as_ref().ok().map(|known| &known.lease);
+    leases.pursue_abandoned(of_its_own);
+    selected
+}
+
+fn find(leases: &Leases, request: &Request) -> Result<Known, SelectError> {
     let all = leases.known()?;
     let lease_ids = [
         &request.lease.lease_id,

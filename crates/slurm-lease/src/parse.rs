@@ -66,6 +66,15 @@ impl Unavailable {
         }
     }
 
+    /// Nothing was said in the time that there was.
+    #[cfg(feature = "driver")]
+    pub(crate) fn timed_out() -> Self {
+        Self {
+            cause: Cause::TimedOut,
+            said: String::new(),
+        }
+    }
+
     pub(crate) fn doubtful(said: String) -> Self {
         Self {
             cause: Cause::Doubtful,

@@ -87,7 +87,6 @@ fn a_cluster_that_never_told_its_name_is_known_by_the_way_to_it() {
     let identity = here.identity();
     here.inject(Program::Scontrol, Action::Kill(9));
     here.warmup_modelled(&identity);
-    here.forget_queue();
     let error = there.resolve(&identity).within(seconds(8)).error();
     assert!(error.contains("never told its name"), "{error}");
     let error = there.release(&identity).within(seconds(25)).error();

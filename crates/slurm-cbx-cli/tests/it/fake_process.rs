@@ -10,7 +10,7 @@ use rustix::fs::fstat;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::client::{Identity, Running, acquire, list, warmup};
+use crate::client::{Identity, Running, acquire, list, resolve, warmup};
 use crate::cluster::signal;
 use crate::fake_site::{Site, each};
 use crate::truth::{holders_of, is_alive, seconds, until};
@@ -112,7 +112,7 @@ fn ctrl_c_takes_the_job_out_of_the_queue() {
 fn a_replay_within_the_grace_attaches() {
     let site = Site::queueing();
     let identity = site.identity();
-    let request = warmup(&identity, &grace(3));
+    let request = warmup(&identity, &grace(10));
     begin(&site, &identity, &request).kill_group();
     let first = site.keeper(&identity).expect("a keeper");
     let replay = site.begin(&request);
@@ -140,8 +140,15 @@ enum Next {
     Doctor,
     Resolve,
     ResolveItself,
+    ResolveUnknown,
+    ResolveReleaseOnly,
     Release,
     Touch,
+    TouchUnknown,
+}
+
+fn about_unknown(operation: &str) -> serde_json::Value {
+    json!({"protocolVersion": 1, "operation": operation, "id": "nobody-knows-it"})
 }
 
 #[test]
@@ -153,8 +160,11 @@ fn where_the_keeper_was_killed_too_the_next_one_does_its_work() {
         Next::Doctor,
         Next::Resolve,
         Next::ResolveItself,
+        Next::ResolveUnknown,
+        Next::ResolveReleaseOnly,
         Next::Release,
         Next::Touch,
+        Next::TouchUnknown,
     ];
     each(&everybody, |next| {
         let site = Site::queueing();
@@ -188,6 +198,20 @@ fn where_the_keeper_was_killed_too_the_next_one_does_its_work() {
             }),
             Next::ResolveItself => until(seconds(30), "the job to leave the queue", || {
                 site.resolve(&identity).error();
+                site.live(&identity).is_empty()
+            }),
+            Next::ResolveUnknown => until(seconds(30), "the job to leave the queue", || {
+                site.ask(&about_unknown("resolve")).error();
+                site.live(&identity).is_empty()
+            }),
+            Next::ResolveReleaseOnly => until(seconds(30), "the job to leave the queue", || {
+                let mut request = resolve(&other);
+                request["releaseOnly"] = json!(true);
+                site.ask(&request).lease();
+                site.live(&identity).is_empty()
+            }),
+            Next::TouchUnknown => until(seconds(30), "the job to leave the queue", || {
+                site.ask(&about_unknown("touch")).error();
                 site.live(&identity).is_empty()
             }),
             Next::Release => {

@@ -11,7 +11,7 @@ use fake_slurm::{Action, ClusterConfig, Controller, Execution, Fault, Program};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::client::{Running, acquire, warmup};
+use crate::client::{Identity, Running, acquire, warmup};
 use crate::fake_site::{Site, each, publishing};
 use crate::truth::{seconds, until};
 
@@ -246,6 +246,29 @@ fn an_acquire_that_finds_its_lease_ended_begins_anew() {
     let after = again.finish(seconds(60)).lease();
     assert_ne!(before["cloudId"], after["cloudId"]);
     assert_eq!(site.live(&identity).len(), 1);
+    site.release(&identity).done();
+    site.assert_nothing_left();
+}
+
+/// Both are asked for before either is on disk.
+#[test]
+fn of_two_names_for_one_lease_at_once_the_second_is_refused() {
+    let site = Site::new();
+    let identity = site.identity();
+    let other = Identity {
+        slug: "other".to_owned(),
+        ..identity.clone()
+    };
+    let mut command = site.command();
+    command.env("SLURM_LEASE_STOP_AT", "keeper started");
+    let second = Running::start(command, &warmup(&other, &json!({})).to_string());
+    until(seconds(20), "it to stop", || second.is_stopped());
+    let lease = site.warmup(&identity, &json!({})).lease();
+    second.signal(Signal::CONT);
+    let error = second.finish(seconds(60)).error();
+    assert!(error.contains("exists already as"), "{error}");
+    assert_eq!(site.resolve(&identity).lease()["cloudId"], lease["cloudId"]);
+    assert_eq!(site.submissions().len(), 1);
     site.release(&identity).done();
     site.assert_nothing_left();
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use fake_slurm::{Controller, SubmitPlugin};
+use fake_slurm::{ClusterConfig, Controller, SubmitPlugin};
 use serde_json::{Value, json};
 
 use crate::client::{Identity, Reply, acquire, text, warmup};
@@ -323,5 +323,29 @@ fn a_lease_of_the_same_id_in_another_state_directory_is_left_alone() {
     assert_eq!(site.live(&identity).len(), 1, "it is not this one's");
     let site = site.with_state_dir(&own);
     site.release(&identity).within(seconds(25)).done();
+    site.assert_nothing_left();
+}
+
+/// A name that was mistyped once.
+#[test]
+fn a_cluster_that_never_was_keeps_no_lost_lease() {
+    let site = Site::with_config(ClusterConfig {
+        accounting: true,
+        ..ClusterConfig::default()
+    });
+    let mistyped = json!({"cluster": "nosuch"});
+    let error = site.acquire(&site.identity(), &mistyped).error();
+    assert!(error.contains("nothing was submitted"), "{error}");
+    let identity = site.identity();
+    site.warmup_modelled(&identity);
+    let job = site.wait_for_job(&identity);
+    fs::write(site.lease_file(&identity, "journal.jsonl"), "").unwrap();
+    site.cancel(job);
+    site.cluster.advance(seconds(600)).unwrap();
+    site.forget_queue();
+    let told = ["slug", "name", "cloudId"];
+    site.ask(&release_as(&identity, &told, job))
+        .within(seconds(25))
+        .done();
     site.assert_nothing_left();
 }

@@ -64,6 +64,23 @@ fn whatever_hangs_every_answer_is_in_time() {
 }
 
 #[test]
+fn many_clusters_that_hang_make_nobody_late() {
+    let site = Site::new();
+    let identity = site.identity();
+    site.warmup(&identity, &json!({})).lease();
+    for number in 1..7 {
+        let picture = site.state_dir().join(format!("queue/c{number}.squeue"));
+        fs::write(picture, "").unwrap();
+    }
+    fs::remove_file(site.lease_file(&identity, "journal.jsonl")).unwrap();
+    site.cluster.inject(Fault::on_any(Action::Hang)).unwrap();
+    site.resolve(&identity).within(seconds(8)).error();
+    site.ask(&list()).within(seconds(8)).done();
+    site.release(&identity).within(seconds(25)).error();
+    site.cluster.clear_faults().unwrap();
+}
+
+#[test]
 fn whoever_stopped_while_it_wrote_makes_nobody_late() {
     each(&[false, true], |&torn| {
         let site = Site::new();

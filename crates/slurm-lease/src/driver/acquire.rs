@@ -106,6 +106,10 @@ impl Leases {
             let prepared = self.prepare(&mut held, order);
             // The lease that was there may have been ended since it was read.
             let vanished = matches!(prepared, Err(AcquireError::Store(StoreError::Vanished(_))));
+            if let Some(error) = contradiction(&held, order) {
+                presence.end();
+                return Err(error);
+            }
             let overtaken = vanished || held.was_removed() || held.lease.wish().is_some();
             match prepared {
                 Ok(()) if !overtaken => return Ok((held, presence)),
@@ -134,13 +138,8 @@ impl Leases {
             },
             Some(Loaded::Held(held)) => *held,
         };
-        let known = held.lease.opened();
-        if known.slug != order.slug || known.name != order.name {
-            return Err(AcquireError::Contradiction {
-                lease: order.lease.clone(),
-                slug: known.slug.clone(),
-                name: known.name.to_string(),
-            });
+        if let Some(error) = contradiction(&held, order) {
+            return Err(error);
         }
         if held.lease.wish().is_none() {
             return Ok(held);
@@ -181,6 +180,18 @@ impl Leases {
         }
         Ok(())
     }
+}
+
+/// That the lease has another name than it is asked for by. Of two that are asked for at once, one
+/// comes first, and it is known which when both are on disk.
+fn contradiction(held: &Held, order: &Order) -> Option<AcquireError> {
+    let known = held.lease.opened();
+    let same = known.slug == order.slug && known.name == order.name;
+    (!same).then(|| AcquireError::Contradiction {
+        lease: order.lease.clone(),
+        slug: known.slug.clone(),
+        name: known.name.to_string(),
+    })
 }
 
 /// What a job that runs lacks to be ready.

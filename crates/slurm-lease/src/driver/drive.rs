@@ -125,6 +125,11 @@ impl<'a> Drive<'a> {
         Driven::On
     }
 
+    /// By when a search of the queue must be done.
+    fn search_deadline(&self) -> Deadline {
+        Deadline::after(self.limit())
+    }
+
     /// No query takes longer than what the operation has left, or than a query may.
     fn limit(&self) -> Duration {
         self.deadline
@@ -220,11 +225,13 @@ impl<'a> Drive<'a> {
         let found = match self.leases.elsewhere(lease, self.limit()) {
             Some(why) => Search::Unknown(why),
             None if lease.opened().cluster.is_none() && lease.has_lost_its_record() => {
-                self.leases.search_everywhere(&claim, || self.limit())
+                self.leases.search_everywhere(&claim, self.deadline)
             }
             None => {
                 let own = lease.opened().cluster.clone();
-                self.leases.slurm.search(&claim, &[own], || self.limit())
+                self.leases
+                    .slurm
+                    .search(&claim, &[own], self.search_deadline())
             }
         };
         (found, submitter)

@@ -287,8 +287,10 @@ impl Leases {
             match alone {
                 Some(alone) if deadline.has_passed() || is_to_end(&dir) => break alone,
                 None if dying.has_passed() => return,
-                Some(_) | None => pause(LOOK),
+                // Whoever wants to come is let in meanwhile.
+                other => drop(other),
             }
+            pause(LOOK);
         };
         // One is enough. Where there can be no lock, several do no harm.
         let ending = take_up(&dir);
@@ -322,8 +324,9 @@ impl Leases {
     }
 
     /// Has those leases ended whose acquire died before it answered and whose keeper did not end
-    /// them: by a new keeper each, so that nobody waits for that. Asks nothing of Slurm.
-    pub(super) fn pursue_abandoned(&self, except: Option<&LeaseId>) {
+    /// them: by a new keeper each, so that nobody waits for that. Asks nothing of Slurm. Every
+    /// operation on a lease does it by itself.
+    pub fn pursue_abandoned(&self, except: Option<&LeaseId>) {
         let deadline = Deadline::after(STARTING_ALL);
         let mut keepers = 0;
         for lease in self.store.leases().unwrap_or_default() {

@@ -267,14 +267,12 @@ impl Leases {
     /// read.
     fn all(&self, deadline: Deadline) -> Result<Vec<(Held, bool)>, ListError> {
         let mut all = self.recorded(deadline)?;
-        for cluster in self.slurm.clusters() {
-            let since = now() - STRAYS_AGE;
-            let snapshot = self
-                .slurm
-                .snapshot(cluster.as_ref(), since, deadline.left());
+        let clusters = self.slurm.clusters();
+        let since = now() - STRAYS_AGE;
+        for (cluster, snapshot) in self.slurm.snapshots(&clusters, since, deadline) {
             if let Queue::Rows(queue) = &snapshot.queue {
                 for row in &queue.rows {
-                    self.add_unrecorded(&mut all, row, cluster.as_ref());
+                    self.add_unrecorded(&mut all, row, cluster);
                 }
             }
         }

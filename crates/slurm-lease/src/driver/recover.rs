@@ -4,7 +4,6 @@
 //! and its number together are: neither alone says whose a job is, and what the job would be
 //! called must be known before a queue without it says anything.
 
-use crate::command::QUERY_LIMIT;
 use crate::driver::Leases;
 use crate::driver::clock::{Deadline, now};
 use crate::driver::former;
@@ -44,8 +43,8 @@ struct Traces {
 }
 
 impl Traces {
-    fn doubt(&mut self, row: &QueueRow, cluster: &Option<ClusterName>, told: &str) {
-        let (id, cluster) = (row.id, cluster.clone());
+    fn doubt(&mut self, row: &QueueRow, cluster: Option<&ClusterName>, told: &str) {
+        let (id, cluster) = (row.id, cluster.cloned());
         let job = JobRef { id, cluster };
         self.doubtful
             .push(format!("job {job} ({}) may be its job: {told}", row.name));
@@ -135,9 +134,7 @@ impl Leases {
         let mut clusters = self.slurm.clusters();
         let told = called.job.as_ref().map(|job| job.cluster.clone());
         clusters.extend(told.filter(|told| !clusters.contains(told)));
-        for cluster in clusters {
-            let limit = QUERY_LIMIT.min(deadline.left());
-            let snapshot = self.slurm.snapshot(cluster.as_ref(), now(), limit);
+        for (cluster, snapshot) in self.slurm.snapshots(&clusters, now(), deadline) {
             let rows = match snapshot.queue {
                 Queue::Rows(rows) if rows.unreadable.is_empty() => rows.rows,
                 Queue::Rows(rows) => {
@@ -152,7 +149,7 @@ impl Leases {
                 }
             };
             for row in rows.iter().filter(|row| row.uid == self.slurm.uid()) {
-                self.note(&mut traces, dir.lease(), called, &numbers, row, &cluster);
+                self.note(&mut traces, dir.lease(), called, &numbers, row, cluster);
             }
         }
         if traces.silent.is_none() {
@@ -168,14 +165,14 @@ impl Leases {
         called: &Called,
         numbers: &[JobId],
         row: &QueueRow,
-        cluster: &Option<ClusterName>,
+        cluster: Option<&ClusterName>,
     ) {
         let over = row.state.meaning() == Meaning::Finished && !row.requeueable;
         if let Some(tag) = Tag::in_comment(&row.comment) {
             let ours = tag.store == *self.store.id();
             match (tag.lease == *lease, ours, over) {
                 (true, true, true) => traces.ended = Some(row.name.clone()),
-                (true, true, false) => traces.tagged = Some((row.name.clone(), cluster.clone())),
+                (true, true, false) => traces.tagged = Some((row.name.clone(), cluster.cloned())),
                 // This directory may have another path elsewhere.
                 (true, false, false) => {
                     let told = "its comment is of this lease, but of another state directory";
@@ -190,7 +187,7 @@ impl Leases {
         }
         let named = called.name.as_ref().map(JobName::as_str) == Some(row.name.as_str());
         match (named, numbers.contains(&row.id)) {
-            (true, true) => traces.named = Some(cluster.clone()),
+            (true, true) => traces.named = Some(cluster.cloned()),
             (false, false) => {}
             _ => {
                 let told =

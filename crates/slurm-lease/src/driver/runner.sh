@@ -588,8 +588,14 @@ end_sessions() {
         sleep "$moment"
         looks=$((looks + 1))
     done
-    add_marked_processes
-    signal_doomed KILL
+    # One that was not killed yet may have started another meanwhile.
+    looks=0
+    while add_marked_processes && [ -n "$doomed" ] && [ "$looks" -lt 20 ]; do
+        signal_doomed KILL
+        sleep "$moment"
+        doomed=
+        looks=$((looks + 1))
+    done
 }
 
 # What a session left in the background has its mark. A job that was submitted
@@ -603,6 +609,7 @@ add_marked_processes() {
             doomed="$doomed $process"
         fi
     done
+    return 0
 }
 
 signal_doomed() {

@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::driver::Leases;
-use crate::driver::clock::now;
+use crate::driver::clock::{Deadline, now};
 use crate::driver::files;
+use crate::driver::slurm::FORGOTTEN;
 use crate::evidence::{Claim, Search};
 use crate::id::ClusterName;
 use crate::lease::{Lease, Policy};
@@ -23,8 +24,6 @@ use crate::record::Home;
 const ASK_LIMIT: Duration = Duration::from_secs(2);
 /// How long what a controller told is good enough.
 const AGE: SignedDuration = SignedDuration::from_hours(24);
-/// How long a cluster that is not asked any more may still have a job of ours.
-const FORGOTTEN: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How much longer than the controller's `MessageTimeout` to let an answer settle.
 const MARGIN: Duration = Duration::from_secs(2);
 const VERSION: u32 = 2;
@@ -158,10 +157,10 @@ impl Leases {
     /// Searches every cluster that was ever asked from this state directory for a job that the
     /// claim describes. Absent is only what is on none of them, and none of them can be asked
     /// that the configuration led to before.
-    pub(super) fn search_everywhere(&self, claim: &Claim, limit: impl Fn() -> Duration) -> Search {
-        match self.slurm.search(claim, &self.slurm.clusters(), &limit) {
+    pub(super) fn search_everywhere(&self, claim: &Claim, deadline: Deadline) -> Search {
+        match self.slurm.search(claim, &self.slurm.clusters(), deadline) {
             Search::Clean => {
-                let out_of_reach = self.out_of_reach(limit());
+                let out_of_reach = self.out_of_reach(deadline.left());
                 out_of_reach.map_or(Search::Clean, Search::Unknown)
             }
             answered => answered,
@@ -188,7 +187,7 @@ impl Leases {
         }
         let asked = self.slurm.clusters();
         let other = self.sites().find(|site| {
-            let recent = now().duration_since(site.at).abs() < FORGOTTEN;
+            let recent = now().duration_since(site.at).unsigned_abs() < FORGOTTEN;
             recent && site.cluster != here && !asked.contains(&Some(site.cluster.clone()))
         })?;
         Some(Unavailable {
@@ -203,7 +202,7 @@ impl Leases {
     /// Forgets ways to a controller that nobody has taken for long.
     pub(super) fn sweep_sites(&self) {
         for file in self.site_files() {
-            let is_old = |site: Site| now().duration_since(site.at) > FORGOTTEN;
+            let is_old = |site: Site| now().duration_since(site.at).unsigned_abs() > FORGOTTEN;
             if read(&file).is_some_and(is_old) {
                 for kind in ["squeue", "lock", "site"] {
                     // One that stays is forgotten by the next.
@@ -217,17 +216,11 @@ impl Leases {
     /// its name.
     fn unnamed_way(&self) -> Option<String> {
         let own = self.slurm.way();
-        self.slurm.ways().into_iter().find(|way| {
-            let file = |kind| self.store.queue_dir().join(format!("{way}.{kind}"));
-            let taken = ["squeue", "lock"].map(|kind| files::modified(&file(kind)).ok());
-            let age = taken
-                .into_iter()
-                .flatten()
-                .max()
-                .and_then(|at| at.elapsed().ok());
-            let recent = age.is_some_and(|age| age < FORGOTTEN.unsigned_abs());
-            *way != own && recent && read(&file("site")).is_none()
-        })
+        let is_unnamed = |way: &String| {
+            let site = self.store.queue_dir().join(format!("{way}.site"));
+            *way != own && read(&site).is_none()
+        };
+        self.slurm.ways().find(is_unnamed)
     }
 
     fn site(&self, cluster: Option<&ClusterName>) -> Option<Site> {

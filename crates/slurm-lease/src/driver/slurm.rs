@@ -10,7 +10,7 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Exit};
-use crate::command::{self, Command, Program, QueueQuery, Submission};
+use crate::command::{self, Command, Program, QUERY_LIMIT, QueueQuery, Submission};
 use crate::driver::clock::{Deadline, now, pause};
 use crate::driver::files::{self, Lock};
 use crate::driver::process::Programs;
@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_millis(5);
 
 /// The least that a command is given that was waited to be asked for.
 const LEAST: Duration = Duration::from_millis(500);
+
+/// How long a cluster that does not answer any more may still have a job of ours.
+pub(crate) const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How the files of the configuration's own cluster begin, before what tells one configuration
 /// from another. No name of a cluster holds the last character.
@@ -203,24 +206,51 @@ impl Slurm {
         format!("{LOCAL}{}", self.programs.way())
     }
 
-    /// Every way that was ever taken.
-    pub(crate) fn ways(&self) -> Vec<String> {
-        let names = self.locks().filter(|name| name.starts_with(LOCAL));
-        names.collect()
+    /// Every way on which a controller answered in the last thirty days.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = String> {
+        self.answered().filter(|name| name.starts_with(LOCAL))
     }
 
-    /// Every cluster that was ever asked from this state directory: the configuration's own first,
-    /// then those by name, each of which has a lock here that is never removed.
+    /// Every cluster on which a job of ours can be: the configuration's own first, then those by
+    /// name that answered in the last thirty days. Nothing is submitted where nothing answers.
     pub(crate) fn clusters(&self) -> Vec<Option<ClusterName>> {
-        let names = self.locks().filter_map(|name| name.parse().ok());
+        let names = self.answered().filter_map(|name| name.parse().ok());
         std::iter::once(None).chain(names.map(Some)).collect()
     }
 
-    fn locks(&self) -> impl Iterator<Item = String> {
+    /// What answered lately: it has a picture here.
+    fn answered(&self) -> impl Iterator<Item = String> {
         let entries = self.queue_dir.read_dir_utf8().into_iter().flatten();
         entries.filter_map(|entry| {
-            let name = entry.ok()?.file_name().strip_suffix(".lock")?.to_owned();
-            Some(name)
+            let picture = entry.ok()?.into_path();
+            let name = picture.file_name()?.strip_suffix(".squeue")?.to_owned();
+            let age = files::modified(&picture)
+                .ok()?
+                .elapsed()
+                .unwrap_or_default();
+            (age < FORGOTTEN).then_some(name)
+        })
+    }
+
+    /// The queues of these clusters, none older than `not_before`. Once the time is over, the rest
+    /// has not answered.
+    pub(crate) fn snapshots<'a>(
+        &'a self,
+        clusters: &'a [Option<ClusterName>],
+        not_before: Timestamp,
+        deadline: Deadline,
+    ) -> impl Iterator<Item = (Option<&'a ClusterName>, Snapshot)> {
+        clusters.iter().map(move |cluster| {
+            let cluster = cluster.as_ref();
+            let snapshot = if deadline.has_passed() {
+                Snapshot {
+                    at: now(),
+                    queue: Queue::Unavailable(Unavailable::timed_out()),
+                }
+            } else {
+                self.snapshot(cluster, not_before, QUERY_LIMIT.min(deadline.left()))
+            };
+            (cluster, snapshot)
         })
     }
 
@@ -230,11 +260,10 @@ impl Slurm {
         &self,
         claim: &Claim,
         clusters: &[Option<ClusterName>],
-        limit: impl Fn() -> Duration,
+        deadline: Deadline,
     ) -> Search {
         let mut result = Search::Clean;
-        for cluster in clusters.iter().map(Option::as_ref) {
-            let snapshot = self.snapshot(cluster, now(), limit());
+        for (cluster, snapshot) in self.snapshots(clusters, now(), deadline) {
             match evidence::search(claim, cluster, &snapshot.queue) {
                 Search::Clean => {}
                 found @ Search::Found(_) => return found,

@@ -19,7 +19,7 @@ use crate::endpoint::{Endpoint, EndpointError, StopMarker};
 use crate::id::{ClusterName, JobName, JobRef, LeaseId};
 use crate::job_state::{JobState, Meaning};
 use crate::lease::Lease;
-use crate::parse::{Cause, Unavailable};
+use crate::parse::Unavailable;
 use crate::record::{Access, Opened};
 
 /// How long a status may take: a client that is told nothing for ten seconds gives up.
@@ -191,9 +191,7 @@ impl Leases {
             drive.read_runner_files();
         }
         if drive.held.lease.is_unseen() {
-            let cause = Cause::TimedOut;
-            let said = String::new();
-            let why = Unavailable { cause, said };
+            let why = Unavailable::timed_out();
             drive.held.lease.handle_silence(now(), why);
         }
         let ready = drive.held.lease.ready().cloned();
