@@ -18,6 +18,7 @@ use crate::generation::Generation;
 use crate::model::{Accounting, Cluster, Controller, World};
 use crate::moment::Moment;
 use crate::options::{Known, Parsed, Wrong, parse};
+use crate::render::hostlist::expand;
 
 /// The exit status for what real Slurm knows and the fake does not (`EX_USAGE`).
 pub const NOT_PLAYED: u8 = 64;
@@ -175,6 +176,11 @@ impl Answering<'_> {
             .split(',')
             .map(|name| name.trim().to_owned())
             .collect();
+        let unknown = |name: &&String| !self.world.clusters.contains_key(*name);
+        let several = names.len() > 1 && names.iter().filter(unknown).count() < names.len();
+        if several && names.iter().any(|name| unknown(&name)) {
+            return Err(self.not_played("clusters that are there, and others that are not"));
+        }
         for name in &names {
             if !self.world.clusters.contains_key(name) && self.call.program != Program::Sacct {
                 return Err(self.unknown_cluster(name, from_variable.is_some()));
@@ -328,6 +334,29 @@ fn munge_lines(command: &str, request: &str, generation: Generation) -> String {
          such file or directory{hint}\n\
          {command}: error: {function}: {call}: {request} has authentication error{end}\n"
     )
+}
+
+/// The nodes that a list such as `n[1-2]` names, each of which must exist.
+///
+/// # Errors
+/// Slurm's words for one that does not.
+fn hostnames(answering: &Answering<'_>, list: &str) -> Result<Vec<String>, Reply> {
+    let Some(names) = expand(list) else {
+        return Err(answering.not_played(&format!("the list of nodes {list}")));
+    };
+    let nodes = answering.home().map(|home| home.config.nodes.as_slice());
+    let known = |name: &String| {
+        let mut nodes = nodes.into_iter().flatten();
+        nodes.any(|node| node.name == *name)
+    };
+    match names.iter().find(|name| !known(name)) {
+        // Slurm looks for a node at the address of this host.
+        Some(host) if *host == answering.call.host_name || host == "localhost" => {
+            Err(answering.not_played(&format!("the node of host {host}")))
+        }
+        Some(name) => Err(answering.error(format!("Invalid node name {name}"))),
+        None => Ok(names),
+    }
 }
 
 /// Splits a list of names at commas.

@@ -5,7 +5,7 @@ use crate::render::fields::{
     Context, command, cpu_count, node_count, qos, stdout, time_used, tres,
 };
 use crate::render::hostlist::hostlist;
-use crate::render::time::{limit, long_duration};
+use crate::render::time::{limit_long, long_duration};
 
 /// A job as `scontrol show job` of 22.05.8 prints it: in paragraphs, or with `-o` on one line.
 pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
@@ -31,7 +31,7 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
         ),
         format!(
             "Priority={} Nice={} Account={} QOS={}",
-            job.priority(),
+            job.priority(generation),
             request.nice,
             null(&job.account),
             qos(job)
@@ -124,8 +124,4 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
         ("\n   ", "\n   \n\n")
     };
     lines.join(between) + end
-}
-
-fn limit_long(minutes: Option<u64>) -> String {
-    minutes.map_or_else(|| limit(None), |minutes| long_duration(minutes * 60))
 }

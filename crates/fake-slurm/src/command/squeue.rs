@@ -1,13 +1,16 @@
 //! `squeue`.
 
-use super::{Answer, Answering, listed};
+mod filter;
+mod order;
+
+use super::{Answer, Answering};
 use crate::call::Reply;
-use crate::generation::Generation;
-use crate::model::{Base, Flag, Job};
+use crate::model::Job;
 use crate::options::{Known, Parsed, Takes};
 use crate::render::fields::Context;
 use crate::render::format::{Format, long, short};
 use crate::render::time::TimeStyle;
+use filter::Filter;
 
 const KNOWN: &[Known] = &[
     ("account", Some('A'), Takes::Value),
@@ -21,6 +24,7 @@ const KNOWN: &[Known] = &[
     ("help", None, Takes::Nothing),
     ("hide", None, Takes::Nothing),
     ("jobs", Some('j'), Takes::MaybeValue),
+    ("licenses", Some('L'), Takes::Value),
     ("local", None, Takes::Nothing),
     ("long", Some('l'), Takes::Nothing),
     ("me", None, Takes::Nothing),
@@ -31,6 +35,7 @@ const KNOWN: &[Known] = &[
     ("partition", Some('p'), Takes::Value),
     ("qos", Some('q'), Takes::Value),
     ("reservation", Some('R'), Takes::Value),
+    ("sort", Some('S'), Takes::Value),
     ("start", None, Takes::Nothing),
     ("states", Some('t'), Takes::Value),
     ("user", Some('u'), Takes::Value),
@@ -57,51 +62,30 @@ const DEFAULT: &str = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R";
 const LONG: &str = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R";
 const START: &str = "%.18i %.9P %.8j %.8u %.2t %.19S %.6D %20Y %R";
 
-/// Which jobs are wanted.
-struct Filter {
-    jobs: Option<Vec<u32>>,
-    /// None is all.
-    states: Option<Vec<Wanted>>,
-    users: Option<Vec<u32>>,
-    names: Option<Vec<String>>,
-    accounts: Option<Vec<String>>,
-    partitions: Option<Vec<String>>,
-    qos: Option<Vec<String>>,
-    licenses: Option<Vec<String>>,
-    nodes: Option<Vec<String>>,
-}
-
-#[derive(Clone, Copy)]
-enum Wanted {
-    Base(Base),
-    Flag(Flag),
-}
-
 pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     let mut parsed = answering.parse(KNOWN, false)?;
     answering.version(&parsed)?;
-    let explicit_format = ["format", "Format", "long"]
-        .iter()
-        .any(|name| parsed.has(name));
-    let mut options = answering.defaults(VARIABLES);
-    options.append(&mut parsed.options);
-    parsed.options = options;
+    take_aliases_and_variables(answering, &mut parsed);
     separate_jobs(answering, &mut parsed)?;
     reject_what_is_not_played(answering, &parsed)?;
     let (clusters, named) = answering.clusters(&parsed)?;
     let mut reply = Reply::default();
-    let filter = filter(answering, &parsed, &mut reply)?;
-    let format = format(answering, &parsed, explicit_format)?;
-    reply.stderr += &format.complaints;
-    let style = TimeStyle::of(answering.call);
-    let heading = !parsed.has("noheader");
+    let filter = Filter::of(answering, &parsed, &mut reply.stderr)?;
+    let asked = Asked {
+        filter,
+        format: format(answering, &parsed)?,
+        sort: sort(answering, &parsed),
+        style: TimeStyle::of(answering.call),
+        heading: !parsed.has("noheader"),
+    };
+    reply.stderr += &asked.format.complaints;
     for (index, name) in clusters.iter().enumerate() {
-        if named && heading {
+        if named && asked.heading {
             let gap = if index > 0 { "\n" } else { "" };
             reply.stdout += &format!("{gap}CLUSTER: {name}\n");
         }
         if let Some(unreachable) = answering.unreachable(name)? {
-            let request = match (&filter.jobs, &filter.users) {
+            let request = match (&asked.filter.jobs, &asked.filter.users) {
                 (Some(jobs), _) if jobs.len() == 1 => "REQUEST_JOB_INFO_SINGLE",
                 (None, Some(users)) if users.len() == 1 => "REQUEST_JOB_USER_INFO",
                 _ => "REQUEST_JOB_INFO",
@@ -109,11 +93,39 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
             let failed = unreachable.reply("squeue", request, "slurm_load_jobs error: ", 1);
             return Err(after(reply, failed));
         }
-        rows(
-            answering, name, &filter, &format, &style, heading, &mut reply,
-        )?;
+        if asked.heading && parsed.has("long") {
+            let date = TimeStyle::with_format(answering.call, "%a %b %d %H:%M:%S %Y");
+            reply.stdout += &format!("{}\n", date.show(answering.now));
+        }
+        rows(answering, name, &asked, &mut reply)?;
     }
     Ok(reply)
+}
+
+/// What a call asks for.
+struct Asked {
+    filter: Filter,
+    format: Format,
+    sort: String,
+    style: TimeStyle,
+    heading: bool,
+}
+
+/// Variables come before the options, and count where no option takes their place.
+fn take_aliases_and_variables(answering: &Answering<'_>, parsed: &mut Parsed) {
+    for (name, _) in parsed
+        .options
+        .iter_mut()
+        .filter(|(name, _)| name == "users")
+    {
+        "user".clone_into(name);
+    }
+    let mut options = answering.defaults(VARIABLES);
+    let users = parsed.has("user") || parsed.has("me");
+    let overruled = |name: &str| parsed.has(name) || name == "user" && users;
+    options.retain(|(name, _)| !overruled(name));
+    options.append(&mut parsed.options);
+    parsed.options = options;
 }
 
 /// A failure behind what was printed before it: the name of the cluster that is asked.
@@ -132,26 +144,28 @@ fn after(mut reply: Reply, failure: Reply) -> Reply {
 fn separate_jobs(answering: &Answering<'_>, parsed: &mut Parsed) -> Result<(), Reply> {
     if parsed.value("jobs") == Some("") && !parsed.operands.is_empty() {
         let jobs = parsed.operands.remove(0);
+        // An empty list is a list all the same.
+        let jobs = if jobs.is_empty() {
+            ",".to_owned()
+        } else {
+            jobs
+        };
         parsed.options.push(("jobs".to_owned(), jobs));
     }
     match parsed.operands.first() {
-        Some(extra) => Err(answering.error(format!("Unrecognized option: {extra}"))),
+        // squeue prints its usage.
+        Some(extra) => Err(answering.not_played(&format!("what {extra} is to be"))),
         None => Ok(()),
     }
 }
 
 fn reject_what_is_not_played(answering: &Answering<'_>, parsed: &Parsed) -> Result<(), Reply> {
-    for name in ["federation", "help", "reservation"] {
+    for name in ["federation", "help", "verbose"] {
         if parsed.has(name) {
             return Err(answering.not_played(&format!("--{name}")));
         }
     }
-    for name in [
-        "SQUEUE_FEDERATION",
-        "SQUEUE_PRIORITY",
-        "SQUEUE_SIBLING",
-        "SQUEUE_SORT",
-    ] {
+    for name in ["SQUEUE_FEDERATION", "SQUEUE_PRIORITY", "SQUEUE_SIBLING"] {
         if answering.call.variable(name).is_some() {
             return Err(answering.not_played(&format!("the variable {name}")));
         }
@@ -159,211 +173,50 @@ fn reject_what_is_not_played(answering: &Answering<'_>, parsed: &Parsed) -> Resu
     Ok(())
 }
 
-fn format(answering: &Answering<'_>, parsed: &Parsed, explicit: bool) -> Result<Format, Reply> {
-    if parsed.has("start") {
-        return Ok(short(START));
-    }
-    if parsed.has("long") {
-        return Ok(short(LONG));
-    }
-    let last = parsed
-        .options
-        .iter()
-        .rev()
-        .find(|(name, _)| name == "format" || name == "Format");
-    if let Some((name, value)) = last.filter(|_| explicit) {
-        return Ok(if name == "format" {
-            short(value)
-        } else {
-            long(value)
+fn sort(answering: &Answering<'_>, parsed: &Parsed) -> String {
+    let variable = answering.call.variable("SQUEUE_SORT");
+    let default = if parsed.has("start") {
+        order::BY_START
+    } else {
+        order::DEFAULT
+    };
+    let wanted = parsed.value("sort").or(variable);
+    wanted.unwrap_or(default).to_owned()
+}
+
+fn format(answering: &Answering<'_>, parsed: &Parsed) -> Result<Format, Reply> {
+    let is_format = |(name, _): &&(String, String)| name == "format" || name == "Format";
+    let mut formats = parsed.options.iter().filter(is_format);
+    if let Some((first, _)) = formats.next()
+        && let Some((second, _)) = formats.find(|(name, _)| name != first)
+    {
+        let [first, second] = [first, second].map(|name| {
+            let letter = if name == "format" { 'o' } else { 'O' };
+            format!("-{letter} (--{name})")
         });
+        return Err(answering.error(format!("{second} is incompatible with {first}")));
     }
-    let (first, second) = (
-        answering.call.variable("SQUEUE_FORMAT"),
-        answering.call.variable("SQUEUE_FORMAT2"),
-    );
-    match (first, second) {
-        (Some(_), Some(_)) => {
-            Err(answering.error("SQUEUE_FORMAT & SQUEUE_FORMAT2 may not be set simultaneously"))
-        }
-        (Some(text), None) => Ok(short(text)),
-        (None, Some(text)) => Ok(long(text)),
-        (None, None) => Ok(short(DEFAULT)),
+    let (short_one, long_one) = (parsed.value("format"), parsed.value("Format"));
+    if parsed.has("long") && short_one.is_some() {
+        let text = "Options -o(--format) and -l(--long) are mutually exclusive. \
+                    Please remove one and retry.";
+        return Err(Reply::fail(1, format!("squeue: fatal: {text}\n")));
     }
-}
-
-fn filter(answering: &Answering<'_>, parsed: &Parsed, reply: &mut Reply) -> Result<Filter, Reply> {
-    let list = |option: &str| {
-        let value = parsed.value(option).filter(|value| !value.is_empty())?;
-        Some(
-            listed(value)
-                .into_iter()
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        )
-    };
-    let mut jobs = None;
-    for text in list("jobs").unwrap_or_default() {
-        let id = text.parse::<u32>().ok().filter(|id| *id > 0);
-        let Some(id) = id else {
-            return Err(answering.error(format!("Invalid job id: {text}")));
-        };
-        jobs.get_or_insert_with(Vec::new).push(id);
-    }
-    let mut users = None;
-    for text in list("user").or_else(|| list("users")).unwrap_or_default() {
-        let found = uid(answering, &text);
-        if found.is_none() {
-            reply.stderr += &format!("squeue: error: Invalid user: {text}\n\n");
-        }
-        // A user that does not exist is left out; a list that is empty then matches nobody.
-        users.get_or_insert_with(Vec::new).extend(found);
-    }
-    if parsed.has("me") {
-        users = Some(vec![answering.call.uid]);
-    }
-    let everything = parsed.has("start");
-    Ok(Filter {
-        jobs,
-        states: if everything {
-            Some(vec![Wanted::Base(Base::Pending)])
-        } else {
-            states(answering, parsed.value("states"))?
-        },
-        users,
-        names: list("name"),
-        accounts: list("account"),
-        partitions: list("partition"),
-        qos: list("qos"),
-        licenses: list("licenses"),
-        nodes: list("nodelist"),
-    })
-}
-
-/// A user by name or number. 22.05 and 24.11 refuse a number that has no name.
-fn uid(answering: &Answering<'_>, text: &str) -> Option<u32> {
-    if let Some(uid) = answering.host.uid_of(text) {
-        return Some(uid);
-    }
-    let uid: u32 = text.parse().ok()?;
-    let lenient = matches!(
-        answering.generation(),
-        Generation::V20_11 | Generation::V26_05
-    );
-    (lenient || answering.host.name_of(uid).is_some()).then_some(uid)
-}
-
-fn states(answering: &Answering<'_>, text: Option<&str>) -> Result<Option<Vec<Wanted>>, Reply> {
-    let Some(text) = text else {
-        // As squeue has them if none are named.
-        let bases = [Base::Pending, Base::Running, Base::Suspended].map(Wanted::Base);
-        return Ok(Some(
-            bases
-                .into_iter()
-                .chain([Wanted::Flag(Flag::Completing)])
-                .collect(),
-        ));
-    };
-    if text.eq_ignore_ascii_case("all") {
-        return Ok(None);
-    }
-    let find = |word: &str| {
-        let same = |(long, compact): (&str, &str)| {
-            long.eq_ignore_ascii_case(word) || compact.eq_ignore_ascii_case(word)
-        };
-        let base = Base::ALL
-            .into_iter()
-            .find(|base| same(base.names()))
-            .map(Wanted::Base);
-        base.or_else(|| {
-            Flag::ALL
-                .into_iter()
-                .find(|flag| same(flag.names()))
-                .map(Wanted::Flag)
-        })
-    };
-    let mut wanted = Vec::new();
-    for word in listed(text) {
-        let Some(found) = find(word) else {
-            let mut reply = answering.error(format!("Invalid job state specified: {word}"));
-            let names = state_names(answering.generation());
-            reply.stderr += &format!("squeue: error: Valid job states include: {names}\n\n");
-            return Err(reply);
-        };
-        wanted.push(found);
-    }
-    Ok(Some(wanted))
-}
-
-/// The states that squeue lists to somebody who named another.
-fn state_names(generation: Generation) -> String {
-    let listed = |flag: &&Flag| match generation {
-        Generation::V20_11 => LISTED_IN_20_11.contains(flag),
-        Generation::V22_05 | Generation::V24_11 => **flag != Flag::Expediting,
-        Generation::V26_05 => true,
-    };
-    let bases = Base::ALL.iter().map(|base| base.names().0);
-    let flags = LISTED.iter().filter(listed).map(|flag| flag.names().0);
-    let names = bases.chain(flags).collect::<Vec<_>>().join(",");
-    if generation >= Generation::V24_11 {
-        return names.to_lowercase();
-    }
-    names
-}
-
-const LISTED_IN_20_11: [Flag; 5] = [
-    Flag::Completing,
-    Flag::Configuring,
-    Flag::Resizing,
-    Flag::Revoked,
-    Flag::SpecialExit,
-];
-
-const LISTED: [Flag; 13] = [
-    Flag::Completing,
-    Flag::Configuring,
-    Flag::Expediting,
-    Flag::Resizing,
-    Flag::ResvDelHold,
-    Flag::Requeued,
-    Flag::RequeueFed,
-    Flag::RequeueHold,
-    Flag::Revoked,
-    Flag::Signaling,
-    Flag::SpecialExit,
-    Flag::StageOut,
-    Flag::Stopped,
-];
-
-impl Filter {
-    fn takes(&self, job: &Job) -> bool {
-        let request = &job.request;
-        let within = |list: &Option<Vec<String>>, value: Option<&str>| {
-            list.as_ref()
-                .is_none_or(|list| list.iter().any(|wanted| Some(wanted.as_str()) == value))
-        };
-        self.jobs.as_ref().is_none_or(|jobs| jobs.contains(&job.id))
-            && self.users.as_ref().is_none_or(|users| users.contains(&request.uid))
-            && self.states.as_ref().is_none_or(|states| states.iter().any(|want| want.fits(job)))
-            // Names are compared without regard to case.
-            && self.names.as_ref().is_none_or(|names| {
-                names.iter().any(|name| name.eq_ignore_ascii_case(&request.name))
-            })
-            && within(&self.accounts, job.account.as_deref())
-            && within(&self.partitions, Some(&job.partition))
-            && within(&self.qos, Some(request.qos.as_deref().unwrap_or("normal")))
-            && within(&self.licenses, request.licenses.as_deref())
-            && self.nodes.as_ref().is_none_or(|nodes| {
-                job.nodes.iter().any(|node| nodes.contains(node))
-            })
-    }
-}
-
-impl Wanted {
-    fn fits(self, job: &Job) -> bool {
-        match self {
-            Self::Base(base) => job.base == base,
-            Self::Flag(flag) => job.flags.has(flag),
+    let generation = answering.generation();
+    let refused = |what: String| answering.not_played(&what);
+    let read = |text: &str| short(text, generation).map_err(refused);
+    let read_long = |text: &str| long(text, generation).map_err(refused);
+    match (short_one, long_one) {
+        (Some(text), _) => read(text),
+        (None, _) if parsed.has("start") => read(START),
+        (None, Some(text)) => read_long(text),
+        (None, None) if parsed.has("long") => read(LONG),
+        (None, None) => {
+            match ["SQUEUE_FORMAT", "SQUEUE_FORMAT2"].map(|name| answering.call.variable(name)) {
+                [Some(text), _] => read(text),
+                [None, Some(text)] => read_long(text),
+                [None, None] => read(DEFAULT),
+            }
         }
     }
 }
@@ -371,14 +224,12 @@ impl Wanted {
 fn rows(
     answering: &mut Answering<'_>,
     name: &str,
-    filter: &Filter,
-    format: &Format,
-    style: &TimeStyle,
-    heading: bool,
+    asked: &Asked,
     reply: &mut Reply,
 ) -> Result<(), Reply> {
     let (now, caller) = (answering.now, answering.call.uid);
     let cluster = &*answering.cluster(name)?;
+    let filter = &asked.filter;
     let hidden =
         |job: &Job| cluster.config.private_jobs && caller != 0 && caller != job.request.uid;
     let visible = cluster.visible();
@@ -393,28 +244,18 @@ fn rows(
         .values()
         .filter(|job| !hidden(job) && filter.takes(job))
         .collect();
-    let generation = cluster.config.generation;
-    let order = |job: &Job| {
-        cluster
-            .config
-            .partitions
-            .iter()
-            .position(|partition| partition.name == job.partition)
-    };
-    jobs.sort_by_cached_key(|job| {
-        let priority = std::cmp::Reverse(job.priority());
-        (order(job), job.shown(generation).0, priority, job.id)
-    });
-    if heading {
-        reply.stdout += &format.line(|field| field.heading.to_owned());
-    }
     let context = Context {
         cluster,
-        style,
+        style: &asked.style,
         now,
     };
+    order::sort(&mut jobs, &asked.sort, &context, &mut reply.stderr)
+        .map_err(|wrong| after(std::mem::take(reply), wrong))?;
+    if asked.heading {
+        reply.stdout += &asked.format.line(|field| field.heading.to_owned());
+    }
     for job in jobs {
-        reply.stdout += &format.line(|field| (field.value)(job, &context));
+        reply.stdout += &asked.format.line(|field| (field.value)(job, &context));
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! What slurmdbd stores: one record for each run of a job, and each change of it with the time
 //! from which sacct shows it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::job::{Exit, Job};
@@ -26,6 +28,14 @@ pub struct Entry {
     pub nodes: Vec<String>,
     /// Why it waits or failed.
     pub reason: String,
+    /// Whether it is held.
+    pub held: bool,
+    /// CPUs it has or had.
+    pub cpus: u32,
+    /// How long it was suspended, up to the last resume.
+    pub idle: Duration,
+    /// Since when it is suspended.
+    pub suspended: Option<Moment>,
 }
 
 /// One run of a job.
@@ -44,6 +54,9 @@ pub struct Record {
     pub qos: Option<String>,
     pub cpus: u32,
     pub node_count: u32,
+    /// MiB per node; none is the default, which is one of a CPU.
+    pub memory: Option<u64>,
+    pub features: Option<String>,
     pub time_limit: Option<u64>,
     pub workdir: String,
     pub submit: Moment,
@@ -68,6 +81,8 @@ impl Record {
             qos: request.qos.clone(),
             cpus: job.wanted_cpus(),
             node_count: request.nodes.max(1),
+            memory: request.memory,
+            features: request.features.clone(),
             time_limit: job.time_limit,
             workdir: request.workdir.clone(),
             submit: job.submit,
@@ -80,6 +95,7 @@ impl Record {
     /// Adds the job's present state under the name `state`.
     pub fn note(&mut self, job: &Job, state: String, now: Moment) {
         let ended = matches!(job.base, Base::Cancelled | Base::Deadline);
+        let nodes = u32::try_from(job.nodes.len()).unwrap_or(u32::MAX);
         let never_started = ended && job.nodes.is_empty();
         self.entries.push(Entry {
             at: now,
@@ -90,6 +106,16 @@ impl Record {
             exit: job.exit,
             nodes: job.nodes.clone(),
             reason: job.reason.clone(),
+            held: job.hold.is_some(),
+            cpus: if job.request.exclusive {
+                job.cpus_per_node.saturating_mul(nodes)
+            } else if nodes > 0 {
+                job.cpus_on(nodes)
+            } else {
+                0
+            },
+            idle: job.idle,
+            suspended: job.suspended,
         });
     }
 

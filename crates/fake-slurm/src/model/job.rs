@@ -180,6 +180,8 @@ pub struct Job {
     pub cleared: Option<Moment>,
     /// When it was suspended.
     pub suspended: Option<Moment>,
+    /// How long it was suspended before, in this run.
+    pub idle: Duration,
 }
 
 impl Job {
@@ -211,7 +213,7 @@ impl Job {
     /// When its time limit ends it.
     pub fn limit(&self) -> Option<Moment> {
         let minutes = self.time_limit?;
-        Some(self.start? + Duration::from_secs(minutes.saturating_mul(60)))
+        Some(self.start? + Duration::from_secs(minutes.saturating_mul(60)) + self.idle)
     }
 
     /// How many CPUs it asks for in all.
@@ -230,10 +232,15 @@ impl Job {
         self.wanted_cpus().max(least)
     }
 
-    /// The priority that priority/basic gives: falling with the number, zero if held.
-    pub fn priority(&self) -> u32 {
-        if self.hold.is_some() {
+    /// Its priority: zero if held or suspended. priority/basic, the default of old, gives falling
+    /// ones; priority/multifactor, the default of 24.11, gives all the same where nothing has a
+    /// weight.
+    pub fn priority(&self, generation: Generation) -> u32 {
+        if self.hold.is_some() || self.base == Base::Suspended {
             return 0;
+        }
+        if generation >= Generation::V24_11 {
+            return 1;
         }
         4_294_901_760_u32.saturating_sub(self.id)
     }

@@ -1,5 +1,7 @@
 //! How a job goes from state to state.
 
+use std::time::Duration;
+
 use super::accounting::Record;
 use super::cluster::Cluster;
 use super::config::{Execution, Node};
@@ -105,6 +107,7 @@ impl Cluster {
         job.hold = None;
         job.start = Some(now);
         job.end = None;
+        job.idle = Duration::ZERO;
         job.exit = Exit::default();
         job.batch_host = nodes.first().cloned();
         job.nodes = nodes;
@@ -174,7 +177,8 @@ impl Cluster {
         job.last_exit = exit;
         job.end = Some(now);
         job.configured = None;
-        job.suspended = None;
+        let since = job.suspended.take();
+        job.idle += since.map_or(Duration::ZERO, |since| now.since(since));
         job.cleared = (!processes).then_some(now);
         self.touched.insert(id);
         self.account(id, base.names().0.to_owned(), now);

@@ -1,5 +1,7 @@
 //! What people and the cluster do to jobs: cancel, requeue, hold, release, suspend, fail.
 
+use std::time::Duration;
+
 use super::cluster::Cluster;
 use super::job::{Exit, Hold, Job};
 use super::refusal::Refusal;
@@ -233,7 +235,8 @@ impl Cluster {
         }
         let job = self.job_mut(id)?;
         job.base = to;
-        job.suspended = on.then_some(now);
+        let since = std::mem::replace(&mut job.suspended, on.then_some(now));
+        job.idle += since.map_or(Duration::ZERO, |since| now.since(since));
         self.account(id, to.names().0.to_owned(), now);
         Ok(())
     }

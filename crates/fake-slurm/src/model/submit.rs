@@ -289,6 +289,7 @@ impl Cluster {
             configured: None,
             cleared: None,
             suspended: None,
+            idle: Duration::ZERO,
             request: Box::new(request),
         }
     }

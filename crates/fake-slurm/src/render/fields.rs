@@ -39,7 +39,7 @@ impl std::fmt::Debug for Field {
     }
 }
 
-const fn field(
+pub(super) const fn field(
     name: &'static str,
     letter: char,
     heading: &'static str,
@@ -53,7 +53,8 @@ const fn field(
     }
 }
 
-const NONE: char = '\0';
+/// No letter.
+pub(super) const NONE: char = '\0';
 
 /// Every field, as `squeue -O` and `-o` of 22.05.8 name and head them.
 pub(crate) const FIELDS: &[Field] = &[
@@ -69,12 +70,10 @@ pub(crate) const FIELDS: &[Field] = &[
     field("AllocNodes", NONE, "ALLOC_NODES", |_, _| {
         "localhost".to_owned()
     }),
-    field("AllocSID", NONE, "ALLOC_SID", |_, _| "1".to_owned()),
     field("ArrayJobID", 'F', "ARRAY_JOB_ID", |job, _| {
         job.id.to_string()
     }),
     field("ArrayTaskID", 'K', "ARRAY_TASK_ID", |_, _| "N/A".to_owned()),
-    field("AssocID", NONE, "ASSOC_ID", |_, _| "0".to_owned()),
     field("BatchFlag", NONE, "BATCH_FLAG", |_, _| "1".to_owned()),
     field("BatchHost", 'B', "EXEC_HOST", |job, context| {
         // 26.05 names it when the node is there.
@@ -105,7 +104,13 @@ pub(crate) const FIELDS: &[Field] = &[
     field("Dependency", 'E', "DEPENDENCY", |job, _| {
         null(&job.request.dependency)
     }),
-    field("DerivedEC", NONE, "DERIVED_EC", |_, _| "0".to_owned()),
+    field("DerivedEC", NONE, "DERIVED_EC", |_, context| {
+        if context.generation() >= Generation::V24_11 {
+            "0:0".to_owned()
+        } else {
+            "0".to_owned()
+        }
+    }),
     field("EligibleTime", NONE, "ELIGIBLE_TIME", |job, context| {
         context
             .style
@@ -155,8 +160,10 @@ pub(crate) const FIELDS: &[Field] = &[
         job.request.tasks.max(1).to_string()
     }),
     field("Origin", NONE, "ORIGIN", |_, _| "NA".to_owned()),
-    field("OverSubscribe", 'h', "OVER_SUBSCRIBE", |job, _| {
-        if job.request.exclusive { "NO" } else { "OK" }.to_owned()
+    field("OverSubscribe", 'h', "OVER_SUBSCRIBE", |job, context| {
+        // From 26.05 on it is asked for, not allowed.
+        let allowed = context.generation() < Generation::V26_05 && !job.request.exclusive;
+        if allowed { "OK" } else { "NO" }.to_owned()
     }),
     field("Partition", 'P', "PARTITION", |job, _| {
         job.partition.clone()
@@ -166,11 +173,12 @@ pub(crate) const FIELDS: &[Field] = &[
         until.since(job.submit).as_secs().to_string()
     }),
     field("PreemptTime", NONE, "PREEMPT_TIME", |_, _| "N/A".to_owned()),
-    field("Priority", 'p', "PRIORITY", |job, _| {
-        format!("{:.14}", f64::from(job.priority()) / f64::from(u32::MAX))
+    field("Priority", 'p', "PRIORITY", |job, context| {
+        let priority = job.priority(context.generation());
+        format!("{:.14}", f64::from(priority) / f64::from(u32::MAX))
     }),
-    field("PriorityLong", 'Q', "PRIORITY", |job, _| {
-        job.priority().to_string()
+    field("PriorityLong", 'Q', "PRIORITY", |job, context| {
+        job.priority(context.generation()).to_string()
     }),
     field("QOS", 'q', "QOS", |job, _| qos(job)),
     field("Reason", 'r', "REASON", |job, _| job.reason.clone()),
@@ -192,6 +200,8 @@ pub(crate) const FIELDS: &[Field] = &[
         job.restarts.to_string()
     }),
     field("SchedNodes", 'Y', "SCHEDNODES", |_, _| "(null)".to_owned()),
+    // The plugin that was to print something here is gone; 26.05 shows the SLUID.
+    field("SelectJobInfo", 's', "", |_, _| String::new()),
     field("SCT", 'z', "S:C:T", |_, _| "*:*:*".to_owned()),
     field("Sockets", 'H', "SOCKETS_PER_NODE", |_, _| "*".to_owned()),
     field("StartTime", 'S', "START_TIME", start_time),
@@ -291,16 +301,21 @@ fn cpus(job: &Job, _: &Context<'_>) -> String {
     cpu_count(job).to_string()
 }
 
+/// MiB, of a node or, where it named none, of a CPU.
+pub(crate) fn mebibytes(job: &Job, cluster: &Cluster) -> u64 {
+    job.request.memory.unwrap_or(cluster.config.memory_per_cpu)
+}
+
 fn memory(job: &Job, context: &Context<'_>) -> String {
-    let mebibytes = job
-        .request
-        .memory
-        .unwrap_or(context.cluster.config.memory_per_cpu);
-    match mebibytes {
-        gibibytes if gibibytes >= 1024 && gibibytes % 1024 == 0 => {
-            format!("{}G", gibibytes / 1024)
-        }
-        mebibytes => format!("{mebibytes}M"),
+    mebibytes_text(mebibytes(job, context.cluster))
+}
+
+/// `100M`, or `2G` where that is the same.
+pub(crate) fn mebibytes_text(mebibytes: u64) -> String {
+    if mebibytes >= 1024 && mebibytes.is_multiple_of(1024) {
+        format!("{}G", mebibytes / 1024)
+    } else {
+        format!("{mebibytes}M")
     }
 }
 
@@ -312,18 +327,19 @@ pub(crate) fn tres(job: &Job, cluster: &Cluster) -> String {
     format!("cpu={cpus},mem={memory}M,node={nodes},billing={cpus}")
 }
 
-/// Seconds that it ran.
+/// Seconds that it ran, without those in which it was suspended.
 pub(crate) fn time_used(job: &Job, context: &Context<'_>) -> u64 {
-    let until = job.end.unwrap_or(context.now);
+    let until = job.end.or(job.suspended).unwrap_or(context.now);
     let waiting = job.base == Base::Pending;
     let start = job.start.filter(|_| !waiting);
-    start.map_or(0, |start| {
+    let whole = start.map_or(0, |start| {
         until
             .seconds()
             .saturating_sub(start.seconds())
             .max(0)
             .unsigned_abs()
-    })
+    });
+    whole.saturating_sub(job.idle.as_secs())
 }
 
 fn time_left(job: &Job, context: &Context<'_>) -> String {
@@ -334,32 +350,37 @@ fn time_left(job: &Job, context: &Context<'_>) -> String {
     left.map_or_else(|| "INVALID".to_owned(), short_duration)
 }
 
-fn start_time(job: &Job, context: &Context<'_>) -> String {
+/// When it started, or is to: a job that waits for its begin time shows that.
+pub(crate) fn start_moment(job: &Job) -> Option<Moment> {
     let known = job
         .start
         .filter(|_| job.base != Base::Pending || job.is_completing());
-    // A job that waits for its begin time shows that.
     let begins = Some(job.eligible).filter(|at| job.base == Base::Pending && *at > job.submit);
-    context.style.show_or(known.or(begins), "N/A")
+    known.or(begins)
 }
 
-fn end_time(job: &Job, context: &Context<'_>) -> String {
+fn start_time(job: &Job, context: &Context<'_>) -> String {
+    context.style.show_or(start_moment(job), "N/A")
+}
+
+/// When it ended, or its time limit is to end it.
+pub(crate) fn end_moment(job: &Job) -> Option<Moment> {
     let limit = |start: Moment| {
         job.time_limit
             .map(|minutes| start + Duration::from_secs(minutes.saturating_mul(60)))
     };
     match job.base {
         // A requeued job shows until its last run is cleaned up when that would have ended.
-        Base::Pending if job.is_completing() => {
-            context.style.show_or(job.start.and_then(limit), "NONE")
-        }
-        Base::Pending if job.eligible > job.submit => {
-            context.style.show_or(limit(job.eligible), "NONE")
-        }
-        Base::Pending => "N/A".to_owned(),
-        Base::Running | Base::Suspended => context.style.show_or(job.limit(), "NONE"),
-        _ => context.style.show_or(job.end, "N/A"),
+        Base::Pending => start_moment(job).and_then(limit),
+        Base::Running | Base::Suspended => job.limit(),
+        _ => job.end,
     }
+}
+
+fn end_time(job: &Job, context: &Context<'_>) -> String {
+    let endless = job.base.is_started() || start_moment(job).is_some() && !job.base.is_over();
+    let otherwise = if endless { "NONE" } else { "N/A" };
+    context.style.show_or(end_moment(job), otherwise)
 }
 
 fn exit_code(job: &Job, context: &Context<'_>) -> String {

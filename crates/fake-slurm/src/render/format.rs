@@ -1,6 +1,8 @@
 //! squeue's two format languages: `-o '%.18i|%T'` and `-O 'JobID:0|,State:.12'`.
 
+use super::constant_fields::{CONSTANT, has, is_not_played};
 use super::fields::{FIELDS, Field};
+use crate::generation::Generation;
 
 /// One piece of an output line.
 #[derive(Clone, Debug)]
@@ -26,6 +28,9 @@ pub(crate) struct Format {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) complaints: String,
 }
+
+/// A format, or what of it is not played.
+type Read = Result<Format, String>;
 
 impl Format {
     fn complain(&mut self, what: &str) {
@@ -67,7 +72,10 @@ fn fill(line: &mut String, text: &str, width: Width) {
 
 /// Reads `-o`. As in squeue, the text is split at `%`, so `%%` is not an escape; a specifier that
 /// does not exist is reported and printed as it stands.
-pub(crate) fn short(text: &str) -> Format {
+///
+/// # Errors
+/// A specifier that no answer can be given for.
+pub(crate) fn short(text: &str, generation: Generation) -> Read {
     let mut format = Format::default();
     let mut parts = text.split('%');
     if let Some(prefix) = parts.next().filter(|prefix| !prefix.is_empty()) {
@@ -80,10 +88,21 @@ pub(crate) fn short(text: &str) -> Format {
         };
         let letters = rest.trim_start_matches(|character: char| character.is_ascii_digit());
         let size = rest[..rest.len() - letters.len()].parse().unwrap_or(0);
-        let letter = letters.chars().next().unwrap_or(' ');
+        let Some(letter) = letters.chars().next() else {
+            // From 24.11 on squeue prints what it finds behind the text.
+            if generation >= Generation::V24_11 {
+                return Err(format!("the format %{part}"));
+            }
+            format.complain("");
+            format.pieces.push(Piece::Literal(format!("%{part}")));
+            continue;
+        };
+        if letter == 's' && generation >= Generation::V26_05 {
+            return Err("the format %s".to_owned());
+        }
         match FIELDS
             .iter()
-            .find(|field| field.letter == letter && letter != '\0')
+            .find(|field| field.letter == letter && letter != '\0' && has(generation, field.name))
         {
             Some(field) => {
                 let suffix = letters[letter.len_utf8()..].to_owned();
@@ -97,13 +116,16 @@ pub(crate) fn short(text: &str) -> Format {
             }
         }
     }
-    format
+    Ok(format)
 }
 
 /// Reads `-O`: `NAME[:[.]SIZE[SUFFIX]]`, separated by commas. A field is 20 wide unless it says
 /// otherwise, and `:0` is as wide as its text. A name that does not exist is reported and left
 /// out.
-pub(crate) fn long(text: &str) -> Format {
+///
+/// # Errors
+/// A layout that no answer can be given for.
+pub(crate) fn long(text: &str, generation: Generation) -> Read {
     let mut format = Format::default();
     for part in text.split(',').filter(|part| !part.is_empty()) {
         let (name, layout) = part.split_once(':').unwrap_or((part, ""));
@@ -111,15 +133,20 @@ pub(crate) fn long(text: &str) -> Format {
             Some(rest) => (true, rest),
             None => (false, layout),
         };
+        if layout.starts_with('-') {
+            return Err(format!("the format {part}"));
+        }
         let suffix = rest.trim_start_matches(|character: char| character.is_ascii_digit());
         let digits = &rest[..rest.len() - suffix.len()];
         let size = digits
             .parse()
-            .unwrap_or(if layout.is_empty() { 20 } else { 0 });
-        match FIELDS
-            .iter()
-            .find(|field| field.name.eq_ignore_ascii_case(name))
-        {
+            .unwrap_or(if part.contains(':') { 0 } else { 20 });
+        if is_not_played(name) {
+            return Err(format!("the field {name}"));
+        }
+        let known = FIELDS.iter().chain(CONSTANT);
+        let mut known = known.filter(|field| has(generation, field.name));
+        match known.find(|field| field.name.eq_ignore_ascii_case(name)) {
             Some(field) => {
                 let width = Width { size, right };
                 format
@@ -129,5 +156,5 @@ pub(crate) fn long(text: &str) -> Format {
             None => format.complain(name),
         }
     }
-    format
+    Ok(format)
 }

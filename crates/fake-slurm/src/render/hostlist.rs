@@ -54,9 +54,72 @@ fn ranges(numbers: &[u64], width: usize) -> String {
     ranges.iter().map(show).collect::<Vec<_>>().join(",")
 }
 
+/// The names that a list such as `n[1-2,4],login` stands for; none if it is not well formed.
+pub(crate) fn expand(list: &str) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = list;
+    while !rest.is_empty() {
+        let end = end_of_first(rest)?;
+        let (first, after) = rest.split_at(end);
+        expand_one(first, &mut names)?;
+        rest = after.strip_prefix(',').unwrap_or(after);
+    }
+    Some(names)
+}
+
+/// Where the first entry of a list ends: at a comma outside of brackets.
+fn end_of_first(list: &str) -> Option<usize> {
+    let mut inside = false;
+    for (at, character) in list.char_indices() {
+        match character {
+            '[' if inside => return None,
+            '[' => inside = true,
+            ']' if !inside => return None,
+            ']' => inside = false,
+            ',' if !inside => return Some(at),
+            _ => {}
+        }
+    }
+    (!inside).then_some(list.len())
+}
+
+fn expand_one(entry: &str, names: &mut Vec<String>) -> Option<()> {
+    let Some((stem, rest)) = entry.split_once('[') else {
+        names.extend((!entry.is_empty()).then(|| entry.to_owned()));
+        return Some(());
+    };
+    let (inner, end) = rest.split_once(']')?;
+    for range in inner.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let width = first.len();
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        // No cluster of a test has more; a list that is longer is a slip.
+        if first > last || last - first > 10_000 {
+            return None;
+        }
+        names.extend((first..=last).map(|number| format!("{stem}{number:0width$}{end}")));
+    }
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_are_taken_apart() {
+        let names = |list: &str| expand(list).map(|names| names.join(" "));
+        assert_eq!(names("n1"), Some("n1".to_owned()));
+        assert_eq!(names("n[1-2,4],login"), Some("n1 n2 n4 login".to_owned()));
+        assert_eq!(
+            names("gpu[08-10]x"),
+            Some("gpu08x gpu09x gpu10x".to_owned())
+        );
+        assert_eq!(names(""), Some(String::new()));
+        for wrong in ["n[", "n]", "n[1", "n[2-1]", "n[a]", "n[[1]]"] {
+            assert_eq!(names(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn neighbours_are_put_together() {

@@ -8,6 +8,9 @@ use jiff::tz::TimeZone;
 use crate::call::Call;
 use crate::moment::Moment;
 
+/// How Slurm prints times unless it is told otherwise.
+pub(crate) const STANDARD: &str = "%Y-%m-%dT%H:%M:%S";
+
 /// How a caller wants its times: SLURM_TIME_FORMAT and TZ.
 #[derive(Clone, Debug)]
 pub(crate) struct TimeStyle {
@@ -19,9 +22,14 @@ impl TimeStyle {
     /// As `slurm_make_time_str` reads them from the environment.
     pub(crate) fn of(call: &Call) -> Self {
         let format = match call.variable("SLURM_TIME_FORMAT") {
-            None | Some("standard") => "%Y-%m-%dT%H:%M:%S",
+            None | Some("standard") => STANDARD,
             Some(other) => other,
         };
+        Self::with_format(call, format)
+    }
+
+    /// A format of one's own, in the caller's zone.
+    pub(crate) fn with_format(call: &Call, format: &str) -> Self {
         let zone = match call.variable("TZ") {
             _ if format == "%s" => TimeZone::UTC,
             Some(name) => named_zone(name),
@@ -43,6 +51,12 @@ impl TimeStyle {
         };
         let zoned = timestamp.to_zoned_datetime(self.zone.clone());
         jiff::fmt::strtime::format(&self.format, &zoned).unwrap_or_else(|_| "Unknown".to_owned())
+    }
+
+    /// The moment of a time in the caller's zone.
+    pub(crate) fn moment(&self, civil: jiff::civil::DateTime) -> Option<Moment> {
+        let zoned = civil.to_zoned_datetime(self.zone.clone()).ok()?;
+        Some(Moment::from_seconds(zoned.timestamp().as_second()))
     }
 
     /// A time, or `otherwise`.
@@ -97,6 +111,11 @@ pub(crate) fn limit(minutes: Option<u64>) -> String {
         || "UNLIMITED".to_owned(),
         |minutes| short_duration(minutes * 60),
     )
+}
+
+/// The same with a leading zero, as sacct and scontrol print it.
+pub(crate) fn limit_long(minutes: Option<u64>) -> String {
+    minutes.map_or_else(|| limit(None), |minutes| long_duration(minutes * 60))
 }
 
 /// Reads a time limit as sbatch does: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M`, `D-H:M:S`; in minutes,

@@ -1,0 +1,285 @@
+//! The fields of sacct that are played, and the names of all that it has.
+
+use super::names;
+use crate::generation::Generation;
+use crate::model::{Cluster, Entry, Exit, Record};
+use crate::moment::Moment;
+use crate::render::fields::mebibytes_text;
+use crate::render::hostlist::hostlist;
+use crate::render::time::{TimeStyle, limit_long, long_duration};
+
+/// What a field's value may depend on.
+pub(super) struct Shown<'a> {
+    pub(super) record: &'a Record,
+    pub(super) entry: &'a Entry,
+    pub(super) cluster: &'a Cluster,
+    pub(super) style: &'a TimeStyle,
+    pub(super) now: Moment,
+}
+
+impl Shown<'_> {
+    fn generation(&self) -> Generation {
+        self.cluster.config.generation
+    }
+}
+
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    /// How wide a column is without `-P`; on the left if negative.
+    pub(super) width: isize,
+    pub(super) value: fn(&Shown<'_>) -> String,
+}
+
+const fn field(name: &'static str, width: isize, value: fn(&Shown<'_>) -> String) -> Field {
+    Field { name, width, value }
+}
+
+const FIELDS: &[Field] = &[
+    field("Account", 10, |shown| {
+        shown.record.account.clone().unwrap_or_default()
+    }),
+    empty("AdminComment", 15),
+    field("AllocCPUS", 10, |shown| cpus(shown).to_string()),
+    field("AllocNodes", 10, |shown| {
+        shown.entry.nodes.len().to_string()
+    }),
+    field("AllocTRES", 10, |shown| {
+        let nodes = shown.entry.nodes.len();
+        if nodes == 0 {
+            return String::new();
+        }
+        tres(cpus(shown), allocated_memory(shown), nodes)
+    }),
+    field("Cluster", 10, |shown| shown.cluster.config.name.clone()),
+    field("Comment", 14, |shown| {
+        let stored = shown.entry.end.is_some() && shown.cluster.config.store_comment;
+        let comment = shown.record.comment.clone();
+        comment.filter(|_| stored).unwrap_or_default()
+    }),
+    field("Constraints", 19, |shown| {
+        shown.record.features.clone().unwrap_or_default()
+    }),
+    empty("Container", 19),
+    field("CPUTime", 10, |shown| long_duration(cpu_seconds(shown))),
+    field("CPUTimeRAW", 10, |shown| cpu_seconds(shown).to_string()),
+    field("DerivedExitCode", 15, |_| "0:0".to_owned()),
+    field("Elapsed", 10, |shown| long_duration(elapsed(shown))),
+    field("ElapsedRaw", 10, |shown| elapsed(shown).to_string()),
+    field("Eligible", 19, |shown| {
+        shown.style.show_or(eligible(shown), "Unknown")
+    }),
+    field("End", 19, |shown| {
+        shown.style.show_or(shown.entry.end, "Unknown")
+    }),
+    field("ExitCode", 8, exit_code),
+    field("GID", 6, |shown| shown.record.gid.to_string()),
+    field("Group", 9, |shown| shown.record.group.clone()),
+    field("JobID", -12, |shown| shown.record.id.to_string()),
+    field("JobIDRaw", -12, |shown| shown.record.id.to_string()),
+    field("JobName", 10, |shown| shown.record.name.clone()),
+    empty("Layout", 9),
+    empty("McsLabel", 12),
+    field("NCPUS", 10, |shown| cpus(shown).to_string()),
+    field("NNodes", 8, |shown| shown.record.node_count.to_string()),
+    field("NodeList", 15, |shown| {
+        let nodes = &shown.entry.nodes;
+        if nodes.is_empty() {
+            "None assigned".to_owned()
+        } else {
+            hostlist(nodes)
+        }
+    }),
+    field("Partition", 10, |shown| shown.record.partition.clone()),
+    field("QOS", 10, |shown| {
+        let qos = shown.record.qos.clone();
+        qos.unwrap_or_else(|| "normal".to_owned())
+    }),
+    field("ReqCPUS", 8, |shown| shown.record.cpus.to_string()),
+    field("ReqMem", 10, |shown| mebibytes_text(memory(shown))),
+    field("ReqNodes", 8, |shown| shown.record.node_count.to_string()),
+    field("ReqTRES", 10, |shown| {
+        let nodes = shown.record.node_count as usize;
+        tres(shown.record.cpus, memory(shown), nodes)
+    }),
+    empty("Reservation", 20),
+    empty("ReservationId", 8),
+    field("Start", 19, start),
+    field("State", 10, |shown| shown.entry.state.clone()),
+    field("Submit", 19, |shown| shown.style.show(shown.record.submit)),
+    field("Suspended", 10, |shown| long_duration(suspended(shown))),
+    empty("SystemComment", 15),
+    field("Timelimit", 10, |shown| limit_long(shown.record.time_limit)),
+    field("TimelimitRaw", 10, |shown| {
+        let minutes = shown.record.time_limit;
+        minutes.map_or_else(|| "UNLIMITED".to_owned(), |minutes| minutes.to_string())
+    }),
+    field("UID", 6, |shown| shown.record.uid.to_string()),
+    field("User", 9, |shown| shown.record.user.clone()),
+    field("WorkDir", 20, |shown| shown.record.workdir.clone()),
+];
+
+/// Fields of steps, which are empty in the row of an allocation, and how wide they are.
+const OF_STEPS: &[Field] = &[
+    empty("AveCPU", 10),
+    empty("AveCPUFreq", 10),
+    empty("AveDiskRead", 14),
+    empty("AveDiskWrite", 14),
+    empty("AvePages", 10),
+    empty("AveRSS", 10),
+    empty("AveVMSize", 10),
+    empty("MaxDiskRead", 12),
+    empty("MaxDiskReadNode", 15),
+    empty("MaxDiskReadTask", 15),
+    empty("MaxDiskWrite", 12),
+    empty("MaxDiskWriteNode", 16),
+    empty("MaxDiskWriteTask", 16),
+    empty("MaxPages", 8),
+    empty("MaxPagesNode", 12),
+    empty("MaxPagesTask", 14),
+    empty("MaxRSS", 10),
+    empty("MaxRSSNode", 10),
+    empty("MaxRSSTask", 10),
+    empty("MaxVMSize", 10),
+    empty("MaxVMSizeNode", 14),
+    empty("MaxVMSizeTask", 14),
+    empty("MinCPU", 10),
+    empty("MinCPUNode", 10),
+    empty("MinCPUTask", 10),
+    empty("NTasks", 8),
+];
+
+const fn empty(name: &'static str, width: isize) -> Field {
+    field(name, width, |_| String::new())
+}
+
+/// What became of a name that was asked for.
+pub(super) enum Named {
+    Field(&'static Field),
+    /// sacct has it, the fake does not.
+    NotPlayed(&'static str),
+    /// sacct does not have it.
+    Unknown,
+}
+
+/// A field by its name, or by the beginning of one: the first that fits is meant.
+pub(super) fn named(generation: Generation, name: &str) -> Named {
+    let begins = |full: &str| {
+        full.get(..name.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(name))
+    };
+    let mut all = names::of(generation);
+    let Some(full) = all.find(|full| begins(full)) else {
+        return Named::Unknown;
+    };
+    // In 20.11 the unit says what it is for, which is not kept.
+    if full == "ReqMem" && generation == Generation::V20_11 {
+        return Named::NotPlayed(full);
+    }
+    let mut played = FIELDS.iter().chain(OF_STEPS);
+    match played.find(|field| field.name == full) {
+        Some(field) => Named::Field(field),
+        None => Named::NotPlayed(full),
+    }
+}
+
+/// CPUs it has or had. Of a job that never ran: what it asked for, or, from 24.11 on and where it
+/// was refused, none.
+fn cpus(shown: &Shown<'_>) -> u32 {
+    let entry = shown.entry;
+    let refused = entry.nodes.is_empty() && entry.state == "FAILED";
+    if entry.nodes.is_empty() && !refused && shown.generation() < Generation::V24_11 {
+        return shown.record.cpus;
+    }
+    entry.cpus
+}
+
+fn cpu_seconds(shown: &Shown<'_>) -> u64 {
+    elapsed(shown) * u64::from(cpus(shown))
+}
+
+/// MiB that it asked for in all.
+fn memory(shown: &Shown<'_>) -> u64 {
+    let record = shown.record;
+    let each = record
+        .memory
+        .map(|each| each * u64::from(record.node_count));
+    let per_cpu = shown.cluster.config.memory_per_cpu;
+    each.unwrap_or_else(|| per_cpu * u64::from(record.cpus))
+}
+
+/// MiB that it has or had in all.
+fn allocated_memory(shown: &Shown<'_>) -> u64 {
+    let nodes = shown.entry.nodes.len() as u64;
+    let each = shown.record.memory.map(|each| each * nodes);
+    let per_cpu = shown.cluster.config.memory_per_cpu;
+    each.unwrap_or_else(|| per_cpu * u64::from(cpus(shown)))
+}
+
+fn tres(cpus: u32, mebibytes: u64, nodes: usize) -> String {
+    let memory = mebibytes_text(mebibytes);
+    format!("billing={cpus},cpu={cpus},mem={memory},node={nodes}")
+}
+
+/// From when on it could have started. A job that is held, or waits for another, never could.
+pub(super) fn eligible(shown: &Shown<'_>) -> Option<Moment> {
+    let waits = |reason: &str| reason.starts_with("Dependency");
+    let entry = shown.entry;
+    let live = shown.cluster.jobs.get(&shown.record.id);
+    let live = live.filter(|job| job.is_waiting() && entry.end.is_none());
+    let held = match live {
+        Some(job) => job.hold.is_some() || waits(&job.reason),
+        None => entry.held || entry.nodes.is_empty() && waits(&entry.reason),
+    };
+    Some(entry.eligible).filter(|_| !held)
+}
+
+/// Seconds that it ran, without those in which it was suspended.
+fn elapsed(shown: &Shown<'_>) -> u64 {
+    let entry = shown.entry;
+    let until = entry.end.unwrap_or(shown.now);
+    let seconds = |start| until.since(start).as_secs();
+    let whole = entry.start.map_or(0, seconds);
+    whole.saturating_sub(suspended(shown))
+}
+
+fn suspended(shown: &Shown<'_>) -> u64 {
+    let entry = shown.entry;
+    let until = entry.end.unwrap_or(shown.now);
+    let now = entry
+        .suspended
+        .map_or(0, |since| until.since(since).as_secs());
+    entry.idle.as_secs() + now
+}
+
+fn start(shown: &Shown<'_>) -> String {
+    let entry = shown.entry;
+    // Cancelled before it started: 20.11 says when, the others that there was no start.
+    let unknown = if entry.end.is_some() {
+        "None"
+    } else {
+        "Unknown"
+    };
+    let old = shown.generation() == Generation::V20_11;
+    let start = if old {
+        entry.start.or(entry.end)
+    } else {
+        entry.start
+    };
+    shown.style.show_or(start, unknown)
+}
+
+/// The exit code of the batch script. Where it was not the script that ended the job, there is
+/// none; for a failed node 24.11 and later say 1.
+fn exit_code(shown: &Shown<'_>) -> String {
+    let generation = shown.generation();
+    let base = shown.entry.state.split(' ').next().unwrap_or_default();
+    match base {
+        "FAILED" if shown.entry.exit == Exit::NO_OUTPUT && generation == Generation::V20_11 => {
+            "1:0".to_owned()
+        }
+        "COMPLETED" | "FAILED" | "OUT_OF_MEMORY" => shown.entry.exit.to_string(),
+        "NODE_FAIL" if generation >= Generation::V24_11 => "1:0".to_owned(),
+        "DEADLINE" => "1:0".to_owned(),
+        _ => "0:0".to_owned(),
+    }
+}
