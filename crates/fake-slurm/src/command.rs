@@ -6,10 +6,9 @@ mod sbatch;
 mod sbatch_options;
 mod scancel;
 mod scontrol;
-mod show_config;
-mod show_job;
 mod sinfo;
 mod squeue;
+mod when;
 
 use std::time::Duration;
 

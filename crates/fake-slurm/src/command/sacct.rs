@@ -2,7 +2,6 @@
 
 mod fields;
 mod names;
-mod when;
 mod window;
 
 use super::{Answer, Answering, munge_lines};

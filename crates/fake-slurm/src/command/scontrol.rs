@@ -1,12 +1,15 @@
 //! `scontrol`: what people do to jobs by hand, and what a client asks about the configuration.
 
-use super::{Answer, Answering, munge_lines, show_config, show_job};
-use crate::call::{Effect, Reply};
+mod operate;
+mod show;
+mod show_config;
+mod show_job;
+mod update;
+
+use super::{Answer, Answering, munge_lines};
+use crate::call::Reply;
 use crate::generation::Generation;
-use crate::model::{Execution, Hold, Job, Refusal, Requeued};
 use crate::options::{Known, Takes};
-use crate::render::fields::Context;
-use crate::render::time::TimeStyle;
 
 const KNOWN: &[Known] = &[
     ("all", Some('a'), Takes::Nothing),
@@ -18,9 +21,73 @@ const KNOWN: &[Known] = &[
     ("version", Some('V'), Takes::Nothing),
 ];
 
-/// SIGSTOP and SIGCONT, with which a job is suspended and resumed.
-const SIGSTOP: u8 = 19;
-const SIGCONT: u8 = 18;
+/// Keywords that are played, and how few arguments they take.
+const PLAYED: &[(&str, usize)] = &[
+    ("hold", 1),
+    ("uhold", 1),
+    ("release", 1),
+    ("requeue", 1),
+    ("requeuehold", 1),
+    ("suspend", 1),
+    ("resume", 1),
+    ("show", 1),
+    ("update", 0),
+    ("ping", 0),
+    ("version", 0),
+];
+
+/// Keywords that are not.
+const NOT_PLAYED: &[&str] = &[
+    "!!",
+    "abort",
+    "all",
+    "cancel_reboot",
+    "checkpoint",
+    "cluster",
+    "clusters",
+    "completing",
+    "create",
+    "delete",
+    "details",
+    "errnumstr",
+    "exit",
+    "federation",
+    "fsdampeningfactor",
+    "future",
+    "getaddrs",
+    "getent",
+    "gethost",
+    "help",
+    "hide",
+    "holdu",
+    "listjobs",
+    "listpids",
+    "liststeps",
+    "local",
+    "notify",
+    "oneliner",
+    "pidinfo",
+    "power",
+    "quiet",
+    "quit",
+    "reboot",
+    "reboot_nodes",
+    "reconfigure",
+    "schedloglevel",
+    "script",
+    "setdebug",
+    "setdebugflags",
+    "shutdown",
+    "sibling",
+    "takeover",
+    "token",
+    "top",
+    "truncate",
+    "unhold",
+    "verbose",
+    "wait_job",
+    "write",
+];
 
 pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     let parsed = answering.parse(KNOWN, false)?;
@@ -35,37 +102,75 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
         return Err(answering.not_played("several clusters"));
     };
     let words: Vec<&str> = parsed.operands.iter().map(String::as_str).collect();
-    if words == ["ping"] {
-        return ping(answering, name);
+    let [first, rest @ ..] = words.as_slice() else {
+        return Err(answering.not_played("an interactive scontrol"));
+    };
+    let verb = keyword(answering, first)?;
+    if rest.len() < verb.1 {
+        let text = format!("too few arguments for keyword:{first}\n");
+        return Err(Reply::fail(1, text));
+    }
+    let answer = answer(answering, name, verb.0, rest, parsed.has("oneliner"));
+    // -Q silences what Slurm itself has to say.
+    let quietly = |mut reply: Reply| {
+        if parsed.has("quiet") && reply.status != super::NOT_PLAYED {
+            reply.stderr.clear();
+        }
+        reply
+    };
+    answer.map(quietly).map_err(quietly)
+}
+
+/// What a word stands for. Keywords may be abbreviated; that is not played.
+fn keyword(answering: &Answering<'_>, word: &str) -> Result<(&'static str, usize), Reply> {
+    let lower = word.to_lowercase();
+    if let Some(played) = PLAYED.iter().find(|(known, _)| *known == lower) {
+        return Ok(*played);
+    }
+    let played = PLAYED.iter().map(|(known, _)| *known);
+    let mut known = played.chain(NOT_PLAYED.iter().copied());
+    if known.any(|known| known.starts_with(&lower)) {
+        return Err(answering.not_played(&format!("the keyword {word}")));
+    }
+    Err(Reply::fail(1, format!("invalid keyword: {word}\n")))
+}
+
+fn answer(
+    answering: &mut Answering<'_>,
+    name: &str,
+    verb: &str,
+    rest: &[&str],
+    one_line: bool,
+) -> Answer {
+    match (verb, rest) {
+        ("ping", []) => return ping(answering, name),
+        ("ping", _) if answering.generation() > Generation::V20_11 => {
+            return Err(Reply::fail(1, "too many arguments for keyword:ping\n"));
+        }
+        ("version", []) => {
+            return Ok(Reply::out(format!("{}\n", answering.generation().banner())));
+        }
+        ("ping" | "version", _) => return Err(answering.not_played("arguments of that")),
+        ("show", _) if show::needs_no_controller(rest) => return show::hosts(answering, rest),
+        _ => {}
     }
     if let Some(unreachable) = answering.unreachable(name)? {
-        let (request, what) = match words.as_slice() {
-            ["show", "config", ..] if answering.generation() == Generation::V26_05 => {
+        let (request, what) = match (verb, rest) {
+            ("show", ["config", ..]) if answering.generation() == Generation::V26_05 => {
                 ("REQUEST_BUILD_INFO", "slurm_load_ctl_conf error:")
             }
-            ["show", "config", ..] => ("REQUEST_BUILD_INFO", "slurm_load_ctl_conf error: "),
-            ["show", ..] => ("REQUEST_JOB_INFO_SINGLE", "slurm_load_jobs error: "),
-            ["update", ..] => ("REQUEST_UPDATE_JOB", ""),
+            ("show", ["config", ..]) => ("REQUEST_BUILD_INFO", "slurm_load_ctl_conf error: "),
+            ("show", _) => ("REQUEST_JOB_INFO_SINGLE", "slurm_load_jobs error: "),
+            ("update", _) => ("REQUEST_UPDATE_JOB", ""),
             _ => ("REQUEST_JOB_REQUEUE", ""),
         };
         return Err(unreachable.reply("scontrol", request, what, 1));
     }
-    match words.as_slice() {
-        ["show", "config"] => {
-            let (call, now) = (answering.call, answering.now);
-            Ok(Reply::out(show_config::show(
-                answering.cluster(name)?,
-                call,
-                now,
-            )))
-        }
-        ["show", "job" | "jobs", rest @ ..] => {
-            show_jobs(answering, name, rest, parsed.has("oneliner"))
-        }
-        ["show", "hostname" | "hostnames", list] => Ok(Reply::out(list.replace(',', "\n") + "\n")),
-        ["update", assignments @ ..] => update(answering, name, assignments),
-        [verb, rest @ ..] => operate(answering, name, verb, rest),
-        [] => Err(answering.not_played("an interactive scontrol")),
+    match verb {
+        "show" => show::run(answering, name, rest, one_line),
+        "update" => update::run(answering, name, rest),
+        "hold" | "uhold" | "release" => operate::hold(answering, name, verb, rest),
+        _ => operate::others(answering, name, verb, rest),
     }
 }
 
@@ -90,147 +195,4 @@ fn ping(answering: &mut Answering<'_>, name: &str) -> Answer {
     reply.status = u8::from(generation > Generation::V20_11);
     reply.delay = down.delay;
     Ok(reply)
-}
-
-fn show_jobs(answering: &mut Answering<'_>, name: &str, rest: &[&str], one_line: bool) -> Answer {
-    let (call, now) = (answering.call, answering.now);
-    let style = TimeStyle::of(call);
-    let cluster = &*answering.cluster(name)?;
-    let unknown = || Reply::fail(1, "slurm_load_jobs error: Invalid job id specified\n");
-    let jobs: Vec<&Job> = match rest {
-        [] => cluster.visible().values().collect(),
-        [id] => {
-            let id = id
-                .trim_start_matches("JobId=")
-                .parse::<u32>()
-                .map_err(|_| unknown())?;
-            vec![cluster.visible().get(&id).ok_or_else(unknown)?]
-        }
-        _ => return Err(answering.not_played("more than one job of scontrol show")),
-    };
-    if jobs.is_empty() {
-        return Ok(Reply::out("No jobs in the system\n"));
-    }
-    let context = Context {
-        cluster,
-        style: &style,
-        now,
-    };
-    let texts = jobs
-        .into_iter()
-        .map(|job| show_job::show(job, &context, one_line));
-    Ok(Reply::out(texts.collect::<String>()))
-}
-
-/// `hold`, `release`, `requeue` … of a list of jobs.
-fn operate(answering: &mut Answering<'_>, name: &str, verb: &str, rest: &[&str]) -> Answer {
-    let (special, ids) = match rest {
-        [state, ids @ ..] if state.to_lowercase().starts_with("state=special") => (true, ids),
-        _ => (false, rest),
-    };
-    let known = [
-        "hold",
-        "uhold",
-        "release",
-        "requeue",
-        "requeuehold",
-        "suspend",
-        "resume",
-    ];
-    if !known.contains(&verb) {
-        return Err(Reply::fail(1, format!("invalid keyword: {verb}\n")));
-    }
-    let gap = if answering.generation() == Generation::V26_05 {
-        ""
-    } else {
-        " "
-    };
-    let mut reply = Reply::default();
-    for word in ids.iter().flat_map(|word| word.split(',')) {
-        let Ok(id) = word.parse::<u32>() else {
-            return Err(answering.not_played(&format!("the job {word}")));
-        };
-        let done = operate_on(answering, name, verb, special, id, &mut reply)?;
-        if let Err(refusal) = done {
-            let text = refusal.text();
-            reply.stderr += &format!("{text} for job {id}\n");
-            if matches!(verb, "hold" | "uhold" | "release") {
-                reply.stderr += &format!("slurm_suspend error:{gap}{text}\n");
-            }
-            reply.status = 1;
-        }
-    }
-    Ok(reply)
-}
-
-fn operate_on(
-    answering: &mut Answering<'_>,
-    name: &str,
-    verb: &str,
-    special: bool,
-    id: u32,
-    reply: &mut Reply,
-) -> Result<Result<(), Refusal>, Reply> {
-    let (uid, now) = (answering.call.uid, answering.now);
-    let cluster = answering.cluster(name)?;
-    let held = if special {
-        Requeued::SpecialExit
-    } else {
-        Requeued::Held
-    };
-    // Root holds as the administrator, unless it says uhold.
-    let hold = if uid == 0 && verb == "hold" {
-        Hold::Admin
-    } else {
-        Hold::User
-    };
-    let done = match verb {
-        "hold" | "uhold" => cluster.hold(id, uid, hold),
-        "release" => cluster.release(id, uid, now),
-        "requeue" => cluster.requeue(id, uid, None, now),
-        "requeuehold" => cluster.requeue(id, uid, Some(held), now),
-        _ => cluster.suspend(id, uid, verb == "suspend", now),
-    };
-    let signals = matches!(verb, "suspend" | "resume") && done.is_ok();
-    if signals && cluster.config.execution == Execution::Processes {
-        let signal = if verb == "suspend" { SIGSTOP } else { SIGCONT };
-        let cluster = name.to_owned();
-        reply.effects.push(Effect::Signal {
-            cluster,
-            id,
-            signal,
-            only_script: false,
-        });
-    }
-    Ok(done)
-}
-
-fn update(answering: &mut Answering<'_>, name: &str, assignments: &[&str]) -> Answer {
-    let mut id = None;
-    let mut changes = Vec::new();
-    for assignment in assignments {
-        let (key, value) = assignment.split_once('=').unwrap_or((assignment, ""));
-        match key.to_lowercase().as_str() {
-            "jobid" | "job" => id = value.parse::<u32>().ok(),
-            key => changes.push((key.to_owned(), value)),
-        }
-    }
-    let Some(id) = id else {
-        return Err(answering.not_played("an update of other than a job"));
-    };
-    for (key, value) in changes {
-        let (uid, now) = (answering.call.uid, answering.now);
-        let cluster = answering.cluster(name)?;
-        let done = match key.as_str() {
-            "requeue" => cluster.set_requeue(id, uid, value != "0"),
-            "starttime" if value == "now" => cluster.start_now(id, uid, now),
-            "comment" => cluster.set_comment(id, uid, value),
-            "jobname" | "name" => cluster.set_name(id, uid, value),
-            _ => return Err(answering.not_played(&format!("update of {key}"))),
-        };
-        if let Err(refusal) = done {
-            return Err(Reply::fail(1, format!("{} for job {id}\n", refusal.text())));
-        }
-    }
-    Ok(Reply::default())
 }

@@ -1,11 +1,12 @@
 //! `sinfo`: partitions and the states of their nodes.
 
-use super::{Answer, Answering};
+use super::{Answer, Answering, listed};
 use crate::call::Reply;
+use crate::generation::Generation;
 use crate::model::{Cluster, Node, Partition};
-use crate::options::{Known, Takes};
+use crate::options::{Known, Parsed, Takes};
 use crate::render::format::{Width, fit};
-use crate::render::hostlist::hostlist;
+use crate::render::hostlist::{expand, hostlist};
 use crate::render::time::short_duration;
 
 const KNOWN: &[Known] = &[
@@ -14,18 +15,73 @@ const KNOWN: &[Known] = &[
     ("format", Some('o'), Takes::Value),
     ("local", None, Takes::Nothing),
     ("noheader", Some('h'), Takes::Nothing),
+    ("nodes", Some('n'), Takes::Value),
     ("partition", Some('p'), Takes::Value),
+    ("states", Some('t'), Takes::Value),
     ("version", Some('V'), Takes::Nothing),
 ];
 
+/// The partitions' names are as wide as the longest of them.
 const DEFAULT: &str = "%#P %.5a %.10l %.6D %.6t %N";
 
-/// Nodes of a partition that are in the same state: a line.
+/// Letters that a `sinfo -o` does not know. It prints them as they stand.
+fn is_unknown(letter: char, generation: Generation) -> bool {
+    "jkqxyJKQW@".contains(letter) || letter == 'i' && generation < Generation::V24_11
+}
+
+/// What is alike in all nodes of a line.
+#[derive(PartialEq, Eq)]
+struct Key<'a> {
+    partition: Option<&'a str>,
+    up: Option<bool>,
+    limit: Option<Option<u64>>,
+    /// None: the format does not tell states apart.
+    state: Option<State>,
+}
+
+/// A line: nodes that the format does not tell apart.
 struct Group<'a> {
+    key: Key<'a>,
     partition: &'a Partition,
     default: bool,
-    state: (&'static str, &'static str),
+    state: State,
     nodes: Vec<&'a Node>,
+}
+
+/// A node's state, in the order in which sinfo sorts them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    /// Of a partition that has no node of those that are asked for.
+    None,
+    Down,
+    Idle,
+    Allocated,
+    Mixed,
+}
+
+impl State {
+    /// The long and the compact name.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::None => ("n/a", "n/a"),
+            Self::Down => ("down", "down"),
+            Self::Idle => ("idle", "idle"),
+            Self::Allocated => ("allocated", "alloc"),
+            Self::Mixed => ("mixed", "mix"),
+        }
+    }
+
+    fn of(cluster: &Cluster, node: &Node) -> Self {
+        let here = cluster.jobs.values().filter(|job| job.holds_nodes());
+        let here = here.filter(|job| job.nodes.contains(&node.name));
+        let used: u32 = here.map(|job| job.cpus_per_node).sum();
+        match used {
+            _ if node.down => Self::Down,
+            0 => Self::Idle,
+            used if used >= node.cpus => Self::Allocated,
+            _ => Self::Mixed,
+        }
+    }
 }
 
 pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
@@ -45,6 +101,7 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     let [name] = clusters.as_slice() else {
         return Err(answering.not_played("several clusters"));
     };
+    let asked = Asked::of(answering, &parsed)?;
     if let Some(unreachable) = answering.unreachable(name)? {
         return Err(unreachable.reply(
             "sinfo",
@@ -53,78 +110,213 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
             1,
         ));
     }
-    let format = parsed.value("format").unwrap_or(DEFAULT).to_owned();
-    let wanted = parsed.value("partition").map(str::to_owned);
     let cluster = &*answering.cluster(name)?;
-    let longest = cluster
-        .config
-        .partitions
-        .iter()
-        .map(|known| known.name.len() + 1)
-        .max();
-    let mut text = String::new();
-    let unknown = |letter| answering_refusal(letter);
+    let names = cluster.config.partitions.iter();
+    let longest = names.map(|known| known.name.len() + 1).max();
+    let mut reply = Reply {
+        stderr: asked.complaints.clone(),
+        ..Reply::default()
+    };
     if !parsed.has("noheader") {
-        text += &line(&format, longest, heading).map_err(unknown)?;
+        reply.stdout += &asked.line(longest, |letter| Some(heading(letter)?.to_owned()))?;
     }
-    for group in groups(cluster, wanted.as_deref()) {
-        text += &line(&format, longest, |letter| value(&group, letter)).map_err(unknown)?;
+    for group in groups(cluster, &asked) {
+        reply.stdout += &asked.line(longest, |letter| value(&group, letter))?;
     }
-    Ok(Reply::out(text))
+    Ok(reply)
 }
 
-fn answering_refusal(letter: char) -> Reply {
-    let text = format!("sinfo: fake-slurm does not know the field %{letter}\n");
-    Reply::fail(super::NOT_PLAYED, text)
+/// What a call asks for.
+struct Asked {
+    pieces: Vec<Piece>,
+    complaints: String,
+    partitions: Option<Vec<String>>,
+    nodes: Option<Vec<String>>,
+    states: Option<Vec<State>>,
 }
 
-fn groups<'a>(cluster: &'a Cluster, wanted: Option<&str>) -> Vec<Group<'a>> {
+/// A piece of a line.
+enum Piece {
+    Text(String),
+    Field(char, Size),
+}
+
+enum Size {
+    /// As wide as the longest name of a partition.
+    Longest,
+    Fixed(Width),
+}
+
+impl Asked {
+    fn of(answering: &Answering<'_>, parsed: &Parsed) -> Result<Self, Reply> {
+        let mut asked = Self {
+            pieces: Vec::new(),
+            complaints: String::new(),
+            partitions: parsed.value("partition").map(|list| {
+                let names = list.split(',').filter(|name| !name.is_empty());
+                names.map(str::to_owned).collect()
+            }),
+            nodes: None,
+            states: None,
+        };
+        match parsed.value("format") {
+            Some(format) => asked.read(answering, format, false)?,
+            None => asked.read(answering, DEFAULT, true)?,
+        }
+        if let Some(list) = parsed.value("nodes") {
+            let refused = || answering.not_played(&format!("the list of nodes {list}"));
+            asked.nodes = Some(expand(list).ok_or_else(refused)?);
+        }
+        if let Some(list) = parsed.value("states") {
+            asked.states = states(answering, list)?;
+        }
+        Ok(asked)
+    }
+
+    /// Takes a format apart, as squeue does with its own.
+    fn read(&mut self, answering: &Answering<'_>, text: &str, own: bool) -> Result<(), Reply> {
+        let mut parts = text.split('%');
+        let prefix = parts.next().unwrap_or_default();
+        self.pieces.push(Piece::Text(prefix.to_owned()));
+        for part in parts.filter(|part| !part.is_empty()) {
+            let (right, rest) = match part.strip_prefix('.') {
+                Some(rest) => (true, rest),
+                None => (false, part),
+            };
+            let longest = own && rest.starts_with('#');
+            let rest = if longest { &rest[1..] } else { rest };
+            let letters = rest.trim_start_matches(|character: char| character.is_ascii_digit());
+            let size = rest[..rest.len() - letters.len()].parse().unwrap_or(0);
+            let refused = || answering.not_played(&format!("the format %{part}"));
+            let letter = letters.chars().next().ok_or_else(refused)?;
+            if heading(letter).is_some() {
+                let fixed = Size::Fixed(Width { size, right });
+                let size = if longest { Size::Longest } else { fixed };
+                self.pieces.push(Piece::Field(letter, size));
+                let rest = letters[letter.len_utf8()..].to_owned();
+                self.pieces.push(Piece::Text(rest));
+            } else if is_unknown(letter, answering.generation()) {
+                let text = format!("Invalid node format specification: {letter}\n");
+                self.complaints.push_str(&text);
+                self.pieces.push(Piece::Text(format!("%{part}")));
+            } else {
+                return Err(refused());
+            }
+        }
+        Ok(())
+    }
+
+    fn shows(&self, letters: &[char]) -> bool {
+        let mut pieces = self.pieces.iter();
+        pieces.any(|piece| matches!(piece, Piece::Field(letter, _) if letters.contains(letter)))
+    }
+
+    fn line(
+        &self,
+        longest: Option<usize>,
+        value: impl Fn(char) -> Option<String>,
+    ) -> Result<String, Reply> {
+        let mut line = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => line.push_str(text),
+                Piece::Field(letter, size) => {
+                    let unlike = || {
+                        let text = "sinfo: fake-slurm does not know nodes that are not alike\n";
+                        Reply::fail(super::NOT_PLAYED, text)
+                    };
+                    let text = value(*letter).ok_or_else(unlike)?;
+                    let width = match size {
+                        Size::Fixed(width) => *width,
+                        Size::Longest => Width {
+                            size: longest.unwrap_or(0).max(9),
+                            right: false,
+                        },
+                    };
+                    line += &fit(&text, width);
+                }
+            }
+        }
+        Ok(line + "\n")
+    }
+
+    fn takes(&self, node: &Node, state: State) -> bool {
+        let named = |names: &Vec<String>| names.contains(&node.name);
+        let nodes = self.nodes.as_ref().is_none_or(named);
+        let in_state = |states: &Vec<State>| states.contains(&state);
+        nodes && self.states.as_ref().is_none_or(in_state)
+    }
+}
+
+/// States by name; none is all.
+fn states(answering: &Answering<'_>, list: &str) -> Result<Option<Vec<State>>, Reply> {
+    let mut states = Vec::new();
+    for word in listed(list) {
+        states.push(match word.to_lowercase().as_str() {
+            "all" => return Ok(None),
+            "down" => State::Down,
+            "idle" => State::Idle,
+            "alloc" | "allocated" => State::Allocated,
+            "mix" | "mixed" => State::Mixed,
+            _ => return Err(answering.not_played(&format!("the state {word}"))),
+        });
+    }
+    Ok(Some(states))
+}
+
+/// The lines: nodes are put together that the format does not tell apart, partitions in their
+/// order, and within them the states from the last to the first.
+fn groups<'a>(cluster: &'a Cluster, asked: &Asked) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for (index, partition) in cluster.config.partitions.iter().enumerate() {
-        if wanted.is_some_and(|wanted| !wanted.split(',').any(|name| name == partition.name)) {
+        let wanted = |names: &Vec<String>| names.contains(&partition.name);
+        if !asked.partitions.as_ref().is_none_or(wanted) {
             continue;
         }
-        let first = groups.len();
-        for node in cluster
-            .config
-            .nodes
-            .iter()
-            .filter(|node| partition.nodes.contains(&node.name))
-        {
-            let state = state(cluster, node);
-            match groups[first..]
-                .iter_mut()
-                .find(|group| group.state == state)
-            {
-                Some(group) => group.nodes.push(node),
-                None => groups.push(Group {
-                    partition,
-                    default: index == 0,
-                    state,
-                    nodes: vec![node],
-                }),
-            }
+        let here = cluster.config.nodes.iter();
+        let here = here.filter(|node| partition.nodes.contains(&node.name));
+        let found = here.map(|node| (Some(node), State::of(cluster, node)));
+        let taken =
+            found.filter(|(node, state)| node.is_some_and(|node| asked.takes(node, *state)));
+        let mut found: Vec<(Option<&Node>, State)> = taken.collect();
+        found.sort_by_key(|(_, state)| std::cmp::Reverse(*state));
+        if found.is_empty() {
+            found.push((None, State::None));
+        }
+        for (node, state) in found {
+            let key = Key {
+                partition: asked.shows(&['P', 'R']).then_some(partition.name.as_str()),
+                up: asked.shows(&['a']).then_some(partition.up),
+                limit: asked.shows(&['l']).then_some(partition.max_time),
+                state: asked.shows(&['t', 'T']).then_some(state),
+            };
+            let group = match groups.iter_mut().find(|group| group.key == key) {
+                Some(group) => group,
+                None => {
+                    groups.push(Group {
+                        key,
+                        partition,
+                        default: index == 0,
+                        state,
+                        nodes: Vec::new(),
+                    });
+                    let Some(last) = groups.last_mut() else {
+                        continue;
+                    };
+                    last
+                }
+            };
+            let known = |node: &&Node| group.nodes.iter().any(|known| known.name == node.name);
+            let new = node.filter(|node| !known(node));
+            group.nodes.extend(new);
         }
     }
     groups
 }
 
-fn state(cluster: &Cluster, node: &Node) -> (&'static str, &'static str) {
-    let here = cluster.jobs.values().filter(|job| job.holds_nodes());
-    let here = here.filter(|job| job.nodes.contains(&node.name));
-    let used: u32 = here.map(|job| job.cpus_per_node).sum();
-    match used {
-        _ if node.down => ("down", "down"),
-        0 => ("idle", "idle"),
-        used if used >= node.cpus => ("allocated", "alloc"),
-        _ => ("mixed", "mix"),
-    }
-}
-
-fn heading(letter: char) -> Option<String> {
-    let text = match letter {
-        'P' => "PARTITION",
-        'R' => "PARTITION",
+fn heading(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'P' | 'R' => "PARTITION",
         'a' => "AVAIL",
         'l' => "TIMELIMIT",
         'D' => "NODES",
@@ -133,10 +325,10 @@ fn heading(letter: char) -> Option<String> {
         'c' => "CPUS",
         'm' => "MEMORY",
         _ => return None,
-    };
-    Some(text.to_owned())
+    })
 }
 
+/// The value of a field. None: the nodes differ in it.
 fn value(group: &Group<'_>, letter: char) -> Option<String> {
     let partition = group.partition;
     let star = if group.default && letter == 'P' {
@@ -144,47 +336,30 @@ fn value(group: &Group<'_>, letter: char) -> Option<String> {
     } else {
         ""
     };
-    let names = || {
-        let names: Vec<String> = group.nodes.iter().map(|node| node.name.clone()).collect();
-        hostlist(&names)
+    let alike = |of: fn(&Node) -> u64| {
+        let mut values = group.nodes.iter().map(|node| of(node));
+        let first = values.next().unwrap_or(0);
+        values
+            .all(|value| value == first)
+            .then(|| first.to_string())
     };
-    let minutes = partition.max_time;
     let text = match letter {
         'P' | 'R' => format!("{}{star}", partition.name),
         'a' => if partition.up { "up" } else { "down" }.to_owned(),
-        'l' => minutes.map_or("infinite".to_owned(), |minutes| {
-            short_duration(minutes * 60)
-        }),
+        'l' => partition.max_time.map_or_else(
+            || "infinite".to_owned(),
+            |minutes| short_duration(minutes * 60),
+        ),
         'D' => group.nodes.len().to_string(),
-        't' => group.state.1.to_owned(),
-        'T' => group.state.0.to_owned(),
-        'N' => names(),
-        'c' => group.nodes.first()?.cpus.to_string(),
-        'm' => group.nodes.first()?.memory.to_string(),
+        't' => group.state.names().1.to_owned(),
+        'T' => group.state.names().0.to_owned(),
+        'N' => {
+            let names: Vec<String> = group.nodes.iter().map(|node| node.name.clone()).collect();
+            hostlist(&names)
+        }
+        'c' => return alike(|node| u64::from(node.cpus)),
+        'm' => return alike(|node| node.memory),
         _ => return None,
     };
     Some(text)
-}
-
-/// A line of the format; `%#P` is as wide as the longest partition's name.
-fn line(
-    format: &str,
-    longest: Option<usize>,
-    value: impl Fn(char) -> Option<String>,
-) -> Result<String, char> {
-    let mut parts = format.split('%');
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts.filter(|part| !part.is_empty()) {
-        let right = part.starts_with('.');
-        let rest = part.trim_start_matches(['.', '#']);
-        let letters = rest.trim_start_matches(|character: char| character.is_ascii_digit());
-        let named = part.starts_with('#').then_some(longest.unwrap_or(0).max(9));
-        let size = named
-            .or(rest[..rest.len() - letters.len()].parse().ok())
-            .unwrap_or(0);
-        let letter = letters.chars().next().unwrap_or(' ');
-        text += &fit(&value(letter).ok_or(letter)?, Width { size, right });
-        text += &letters[letter.len_utf8().min(letters.len())..];
-    }
-    Ok(text + "\n")
 }

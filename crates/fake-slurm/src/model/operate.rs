@@ -31,6 +31,15 @@ impl Cluster {
         Ok(job)
     }
 
+    /// A job that `uid` may change and that is not over.
+    fn unfinished(&self, id: u32, uid: u32) -> Result<&Job, Refusal> {
+        let job = self.owned(id, uid)?;
+        if job.base.is_over() {
+            return Err(Refusal::JobFinished);
+        }
+        Ok(job)
+    }
+
     fn job_mut(&mut self, id: u32) -> Result<&mut Job, Refusal> {
         self.touched.insert(id);
         self.jobs.get_mut(&id).ok_or(Refusal::InvalidJobId)
@@ -128,16 +137,20 @@ impl Cluster {
         Ok(())
     }
 
-    /// `scontrol hold`. A job that does not wait is left alone, without an error.
+    /// `scontrol hold`. A job that runs is left alone, without an error.
     ///
     /// # Errors
-    /// Unknown, or somebody else's.
+    /// Unknown, somebody else's, or over.
     pub fn hold(&mut self, id: u32, uid: u32, hold: Hold) -> Result<(), Refusal> {
         let owned = self.owned(id, uid).map_err(|refusal| match refusal {
             Refusal::AccessDenied => Refusal::UserId,
             other => other,
         });
-        if owned?.is_waiting() {
+        let owned = owned?;
+        if owned.base.is_over() {
+            return Err(Refusal::JobFinished);
+        }
+        if owned.is_waiting() {
             let job = self.job_mut(id)?;
             job.hold = Some(hold);
             hold.reason().clone_into(&mut job.reason);
@@ -148,9 +161,9 @@ impl Cluster {
     /// `scontrol release`.
     ///
     /// # Errors
-    /// Unknown, somebody else's, or held by the administrator and the caller is not root.
+    /// Unknown, somebody else's, over, or held by the administrator and the caller is not root.
     pub fn release(&mut self, id: u32, uid: u32, now: Moment) -> Result<(), Refusal> {
-        let job = self.owned(id, uid)?;
+        let job = self.unfinished(id, uid)?;
         if job.hold == Some(Hold::Admin) && uid != 0 {
             return Err(Refusal::AccessDenied);
         }
@@ -170,10 +183,7 @@ impl Cluster {
     /// # Errors
     /// Unknown, somebody else's, or over.
     pub fn set_requeue(&mut self, id: u32, uid: u32, requeue: bool) -> Result<(), Refusal> {
-        let job = self.owned(id, uid)?;
-        if job.base.is_over() {
-            return Err(Refusal::JobFinished);
-        }
+        self.unfinished(id, uid)?;
         self.job_mut(id)?.requeue = requeue;
         Ok(())
     }
@@ -181,9 +191,9 @@ impl Cluster {
     /// `scontrol update JobId=… Comment=…`.
     ///
     /// # Errors
-    /// Unknown, or somebody else's.
+    /// Unknown, somebody else's, or over.
     pub fn set_comment(&mut self, id: u32, uid: u32, comment: &str) -> Result<(), Refusal> {
-        self.owned(id, uid)?;
+        self.unfinished(id, uid)?;
         self.job_mut(id)?.request.comment = Some(comment.to_owned());
         Ok(())
     }
@@ -191,9 +201,9 @@ impl Cluster {
     /// `scontrol update JobId=… JobName=…`.
     ///
     /// # Errors
-    /// Unknown, or somebody else's.
+    /// Unknown, somebody else's, or over.
     pub fn set_name(&mut self, id: u32, uid: u32, name: &str) -> Result<(), Refusal> {
-        self.owned(id, uid)?;
+        self.unfinished(id, uid)?;
         name.clone_into(&mut self.job_mut(id)?.request.name);
         Ok(())
     }
@@ -201,12 +211,20 @@ impl Cluster {
     /// `scontrol update JobId=… StartTime=now`.
     ///
     /// # Errors
-    /// Unknown, somebody else's, or not waiting.
+    /// As [`Cluster::start_at`].
     pub fn start_now(&mut self, id: u32, uid: u32, now: Moment) -> Result<(), Refusal> {
-        if !self.owned(id, uid)?.is_waiting() {
+        self.start_at(id, uid, now, now)
+    }
+
+    /// `scontrol update JobId=… StartTime=…`.
+    ///
+    /// # Errors
+    /// Unknown, somebody else's, over, or not waiting.
+    pub fn start_at(&mut self, id: u32, uid: u32, at: Moment, now: Moment) -> Result<(), Refusal> {
+        if !self.unfinished(id, uid)?.is_waiting() {
             return Err(Refusal::NotPending);
         }
-        self.job_mut(id)?.eligible = now;
+        self.job_mut(id)?.eligible = at;
         self.schedule(now);
         Ok(())
     }
@@ -216,7 +234,11 @@ impl Cluster {
     /// # Errors
     /// Unknown, not root's business, or not running (not suspended).
     pub fn suspend(&mut self, id: u32, uid: u32, on: bool, now: Moment) -> Result<(), Refusal> {
-        let base = self.owned(id, uid)?.base;
+        let owned = self.owned(id, uid).map_err(|refusal| match refusal {
+            Refusal::InvalidJobId => Refusal::UnexpectedMessage,
+            other => other,
+        });
+        let base = owned?.base;
         if uid != 0 {
             return Err(Refusal::AccessDenied);
         }
@@ -228,9 +250,9 @@ impl Cluster {
         if base != from {
             return Err(match (on, base) {
                 (true, Base::Suspended) => return Ok(()),
-                (true, Base::Pending) => Refusal::JobPending,
-                (true, _) => Refusal::AlreadyDone,
-                (false, _) => Refusal::NotSuspended,
+                (false, Base::Running) => Refusal::NotSuspended,
+                (_, Base::Pending) => Refusal::JobPending,
+                (_, _) => Refusal::AlreadyDone,
             });
         }
         let job = self.job_mut(id)?;

@@ -35,6 +35,7 @@ pub enum Refusal {
     NotSuspended,
     NotPending,
     UserId,
+    UnexpectedMessage,
 }
 
 impl Refusal {
@@ -69,6 +70,7 @@ impl Refusal {
             Self::NotSuspended => 2101,
             Self::NotPending => 2022,
             Self::UserId => 2010,
+            Self::UnexpectedMessage => 1000,
         }
     }
 
@@ -106,6 +108,7 @@ impl Refusal {
             Self::NotSuspended => "Job is not suspended",
             Self::NotPending => "Job is no longer pending execution",
             Self::UserId => "Invalid user id",
+            Self::UnexpectedMessage => "Unexpected message received",
             Self::NotSupported => "Requested operation not supported on this system",
         }
     }

@@ -57,7 +57,7 @@ fn scancel_does_nothing_and_says_nothing() {
     for variable in [
         ("SCANCEL_STATE", "PENDING"),
         ("SCANCEL_NAME", "other"),
-        ("SCANCEL_USER", "other"),
+        ("SCANCEL_USER", "nobody"),
     ] {
         let said = with(&bench, variable, "scancel", &["1"]);
         let silence = Said {

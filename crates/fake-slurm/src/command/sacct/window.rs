@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::super::when::parse_when;
 use super::super::{Answering, listed};
 use super::fields::{Shown, eligible};
-use super::when::parse_when;
 use crate::call::Reply;
 use crate::generation::Generation;
 use crate::model::{Accounting, Base, Cluster, Entry, Record};

@@ -1,4 +1,4 @@
-//! The times that `-S` and `-E` understand.
+//! Times as they are named on a command line.
 
 use std::time::Duration;
 

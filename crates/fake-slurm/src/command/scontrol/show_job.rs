@@ -2,7 +2,8 @@
 
 use crate::model::{Base, Job};
 use crate::render::fields::{
-    Context, command, cpu_count, node_count, qos, stdout, time_used, tres,
+    Context, command, cpu_count, end_moment, mebibytes, mebibytes_text, node_count, qos, stdout,
+    time_used, tres,
 };
 use crate::render::hostlist::hostlist;
 use crate::render::time::{limit_long, long_duration};
@@ -17,12 +18,13 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
     let pending = job.base == Base::Pending;
     let begins = Some(job.eligible).filter(|at| *at > job.submit);
     let start = if pending { begins } else { job.start };
-    let end = if job.base.is_started() {
-        job.limit()
-    } else {
-        job.end.filter(|_| !pending)
-    };
+    let end = end_moment(job).filter(|_| !pending || begins.is_some());
     let cpus = cpu_count(job);
+    // Held, or waiting for another job: it cannot start, and could not before it was cancelled.
+    let ran = !job.nodes.is_empty();
+    let eligible =
+        Some(job.eligible).filter(|_| ran || !held && !job.reason.starts_with("Dependency"));
+    let presuspend = job.suspended.map_or(0, |_| time_used(job, context));
     let mut lines = vec![
         format!("JobId={} JobName={}", job.id, request.name),
         format!(
@@ -56,11 +58,11 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
         format!(
             "SubmitTime={} EligibleTime={}",
             when(Some(job.submit)),
-            when(Some(job.eligible).filter(|_| !held || !pending))
+            when(eligible)
         ),
         format!(
             "AccrueTime={}",
-            when(Some(job.eligible).filter(|_| !pending))
+            when(eligible.filter(|_| !pending || begins.is_some()))
         ),
         format!(
             "StartTime={} EndTime={} Deadline={}",
@@ -69,7 +71,7 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
             context.style.show_or(request.deadline, "N/A")
         ),
         format!(
-            "SuspendTime={} SecsPreSuspend=0 LastSchedEval={} Scheduler=Main",
+            "SuspendTime={} SecsPreSuspend={presuspend} LastSchedEval={} Scheduler=Main",
             context.style.show_or(job.suspended, "None"),
             when(Some(job.submit))
         ),
@@ -94,13 +96,19 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
         format!("TRES={}", tres(job, context.cluster)),
         "Socks/Node=* NtasksPerN:B:S:C=0:0:*:* CoreSpec=*".to_owned(),
         format!(
-            "MinCPUsNode={} MinMemoryCPU={}M MinTmpDiskNode=0",
+            "MinCPUsNode={} {}={} MinTmpDiskNode=0",
             request.cpus_per_task.max(1),
-            context.cluster.config.memory_per_cpu
+            if request.memory.is_some() {
+                "MinMemoryNode"
+            } else {
+                "MinMemoryCPU"
+            },
+            mebibytes_text(mebibytes(job, context.cluster))
         ),
         format!("Features={} DelayBoot=00:00:00", null(&request.features)),
         format!(
-            "OverSubscribe=OK Contiguous=0 Licenses={} Network=(null)",
+            "OverSubscribe={} Contiguous=0 Licenses={} Network=(null)",
+            if request.exclusive { "NO" } else { "OK" },
             null(&request.licenses)
         ),
         format!("Command={}", command(job)),
