@@ -123,19 +123,41 @@ impl Answering<'_> {
 
     fn parse(&self, known: &[Known], stop_early: bool) -> Result<Parsed, Reply> {
         let name = self.name();
-        parse(known, &self.call.arguments, stop_early).map_err(|wrong| match wrong {
-            Wrong::Unknown(option) => self.not_played(&format!("the option {option}")),
-            Wrong::NoValue(text) | Wrong::Ambiguous(text) => {
-                let hint = format!("Try \"{name} --help\" for more information\n");
-                // sbatch ends with -1 where the others say 1.
-                let status = if self.call.program == Program::Sbatch {
-                    255
-                } else {
-                    1
-                };
-                Reply::fail(status, format!("{name}: {text}\n{hint}"))
+        let of_sbatch = self.call.program == Program::Sbatch;
+        let parsed =
+            parse(known, &self.call.arguments, stop_early).map_err(|wrong| match wrong {
+                Wrong::Unknown(option) => self.not_played(&format!("the option {option}")),
+                // Slurm names the options that it could be.
+                Wrong::Ambiguous(text) if !of_sbatch => self.not_played(&text),
+                Wrong::NoValue(text) | Wrong::Ambiguous(text) => {
+                    let hint = match self.call.program {
+                        Program::Sacct => String::new(),
+                        _ => format!("Try \"{name} --help\" for more information\n"),
+                    };
+                    // sbatch ends with -1 where the others say 1.
+                    let status = if of_sbatch { 255 } else { 1 };
+                    Reply::fail(status, format!("{name}: {text}\n{hint}"))
+                }
+            })?;
+        match &parsed.abbreviated {
+            // What it stands for depends on options that the fake does not have.
+            Some(option) if !of_sbatch => {
+                Err(self.not_played(&format!("the abbreviated option {option}")))
             }
-        })
+            _ => Ok(parsed),
+        }
+    }
+
+    /// A variable that is set to nothing: to Slurm that is a value, and its answer is another
+    /// than without the variable.
+    fn reject_empty(&self, variables: &[&str]) -> Result<(), Reply> {
+        let mut set = self.call.environment.iter();
+        let empty =
+            |(name, value): &&(String, String)| value.is_empty() && variables.contains(&&**name);
+        match set.find(empty) {
+            Some((name, _)) => Err(self.not_played(&format!("an empty {name}"))),
+            None => Ok(()),
+        }
     }
 
     /// Options that variables of the environment stand for. The command line comes after them.
@@ -230,7 +252,8 @@ impl Answering<'_> {
     fn unreachable_cluster(&self, name: &str, from_variable: bool) -> String {
         let command = self.name();
         let recent = self.generation() >= Generation::V24_11;
-        let variable = from_variable && !recent && self.call.program == Program::Squeue;
+        let named = [Program::Squeue, Program::Scontrol].contains(&self.call.program);
+        let variable = from_variable && !recent && named;
         let place = if variable {
             "SLURM_CLUSTERS"
         } else {

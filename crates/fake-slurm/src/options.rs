@@ -30,6 +30,8 @@ pub(crate) struct Parsed {
     pub(crate) options: Vec<(String, String)>,
     /// Everything else.
     pub(crate) operands: Vec<String>,
+    /// The first long option that was abbreviated.
+    pub(crate) abbreviated: Option<String>,
 }
 
 impl Parsed {
@@ -63,7 +65,12 @@ pub(crate) fn parse(
             break;
         }
         if let Some(long) = argument.strip_prefix("--") {
-            parsed.options.push(long_option(known, long, &mut rest)?);
+            let option = long_option(known, long, &mut rest)?;
+            let name = long.split('=').next().unwrap_or_default();
+            if name != option.0 && parsed.abbreviated.is_none() {
+                parsed.abbreviated = Some(argument.clone());
+            }
+            parsed.options.push(option);
         } else if let Some(shorts) = argument.strip_prefix('-').filter(|text| !text.is_empty()) {
             short_options(known, shorts, &mut rest, &mut parsed.options)?;
         } else {

@@ -51,6 +51,7 @@ const BRIEF: &str = "JobID,State,ExitCode";
 pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     let parsed = answering.parse(KNOWN, false)?;
     answering.version(&parsed)?;
+    answering.reject_empty(&["SACCT_FORMAT"])?;
     if parsed.has("helpformat") {
         return Ok(Reply::out(names::table(answering.generation())));
     }
@@ -66,6 +67,7 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
         let text = format!("sacct: error: Unknown arguments:\n{unknown}");
         return Err(Reply::fail(1, text));
     }
+    reject_repeated(answering, &parsed)?;
     let asked = Asked::of(answering, &parsed)?;
     let variable = answering.call.variable("SACCT_FORMAT");
     let format = if parsed.has("brief") {
@@ -141,6 +143,33 @@ fn database(answering: &Answering<'_>) -> Result<(), Reply> {
     Err(Reply::fail(1, first + &rest))
 }
 
+/// sacct puts lists together that are given in pieces.
+fn reject_repeated(answering: &Answering<'_>, parsed: &Parsed) -> Result<(), Reply> {
+    let lists = [
+        "accounts",
+        "format",
+        "jobs",
+        "name",
+        "nodelist",
+        "partition",
+        "qos",
+        "state",
+        "uid",
+        "user",
+    ];
+    let count = |name: &str| {
+        parsed
+            .options
+            .iter()
+            .filter(|(known, _)| known == name)
+            .count()
+    };
+    match lists.into_iter().find(|name| count(name) > 1) {
+        Some(name) => Err(answering.not_played(&format!("--{name} twice"))),
+        None => Ok(()),
+    }
+}
+
 /// The fields of `-o`, and how wide they are. A width that is named for a field is that of each
 /// column of it; one that is no number is none.
 fn fields(answering: &Answering<'_>, text: &str) -> Result<Vec<(&'static Field, isize)>, Reply> {
@@ -152,6 +181,9 @@ fn fields(answering: &Answering<'_>, text: &str) -> Result<Vec<(&'static Field, 
             Some((name, width)) => (name, Some(leading_number(width))),
             None => (word, None),
         };
+        if name.is_empty() {
+            return Err(answering.not_played(&format!("the field {word}")));
+        }
         let field = match fields::named(answering.generation(), name) {
             Named::Field(field) => field,
             Named::NotPlayed(full) => {
@@ -189,10 +221,12 @@ enum Layout {
 
 impl Layout {
     fn of(parsed: &Parsed) -> Self {
-        let last = parsed.has("parsable");
-        if !last && !parsed.has("parsable2") {
+        let mut options = parsed.options.iter().rev();
+        let separated = options.find(|(name, _)| name.starts_with("parsable"));
+        let Some((name, _)) = separated else {
             return Self::Columns;
-        }
+        };
+        let last = name == "parsable";
         let delimiter = parsed.value("delimiter").unwrap_or("|").to_owned();
         Self::Separated { delimiter, last }
     }

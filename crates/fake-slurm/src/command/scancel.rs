@@ -91,6 +91,8 @@ scancel: select/cons_res: common_init: select/cons_res loaded
 pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     let mut parsed = answering.parse(KNOWN, false)?;
     answering.version(&parsed)?;
+    let names: Vec<&str> = VARIABLES.iter().map(|(variable, _)| *variable).collect();
+    answering.reject_empty(&names)?;
     if parsed.has("wckey") && answering.generation() == Generation::V20_11 {
         return Err(answering.not_played("--wckey, with which that scancel crashes"));
     }

@@ -97,7 +97,7 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
             return Err(answering.not_played(&format!("the variable {name}")));
         }
     }
-    let (clusters, _) = answering.clusters(&parsed)?;
+    let (clusters, named) = answering.clusters(&parsed)?;
     let [name] = clusters.as_slice() else {
         return Err(answering.not_played("several clusters"));
     };
@@ -110,7 +110,10 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
         let text = format!("too few arguments for keyword:{first}\n");
         return Err(Reply::fail(1, text));
     }
-    let answer = answer(answering, name, verb.0, rest, parsed.has("oneliner"));
+    let answer = match (verb.0, rest) {
+        ("ping", []) => ping(answering, name, named),
+        (verb, _) => answer(answering, name, verb, rest, parsed.has("oneliner")),
+    };
     // -Q silences what Slurm itself has to say.
     let quietly = |mut reply: Reply| {
         if parsed.has("quiet") && reply.status != super::NOT_PLAYED {
@@ -129,7 +132,8 @@ fn keyword(answering: &Answering<'_>, word: &str) -> Result<(&'static str, usize
     }
     let played = PLAYED.iter().map(|(known, _)| *known);
     let mut known = played.chain(NOT_PLAYED.iter().copied());
-    if known.any(|known| known.starts_with(&lower)) {
+    // Some may be longer, too.
+    if known.any(|known| known.starts_with(&lower) || lower.starts_with(known)) {
         return Err(answering.not_played(&format!("the keyword {word}")));
     }
     Err(Reply::fail(1, format!("invalid keyword: {word}\n")))
@@ -143,7 +147,6 @@ fn answer(
     one_line: bool,
 ) -> Answer {
     match (verb, rest) {
-        ("ping", []) => return ping(answering, name),
         ("ping", _) if answering.generation() > Generation::V20_11 => {
             return Err(Reply::fail(1, "too many arguments for keyword:ping\n"));
         }
@@ -174,9 +177,14 @@ fn answer(
     }
 }
 
-fn ping(answering: &mut Answering<'_>, name: &str) -> Answer {
-    let host = answering.call.host_name.clone();
+fn ping(answering: &mut Answering<'_>, name: &str, named: bool) -> Answer {
     let generation = answering.generation();
+    // From 26.05 on a cluster that was named is called so.
+    let host = if named && generation >= Generation::V26_05 {
+        name.to_owned()
+    } else {
+        answering.call.host_name.clone()
+    };
     let Some(down) = answering.unreachable(name)? else {
         if answering.held_off.take().is_some() {
             // It does not wait, and takes the refusal for silence.

@@ -233,7 +233,13 @@ impl Asked {
                             right: false,
                         },
                     };
-                    line += &fit(&text, width);
+                    line += &match text.strip_suffix('*') {
+                        // The mark of the default partition stays where the name is cut.
+                        Some(name) if width.size > 0 && text.len() > width.size => {
+                            name.chars().take(width.size - 1).chain(['*']).collect()
+                        }
+                        _ => fit(&text, width),
+                    };
                 }
             }
         }

@@ -65,6 +65,9 @@ const START: &str = "%.18i %.9P %.8j %.8u %.2t %.19S %.6D %20Y %R";
 pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     let mut parsed = answering.parse(KNOWN, false)?;
     answering.version(&parsed)?;
+    let names: Vec<&str> = VARIABLES.iter().map(|(variable, _)| *variable).collect();
+    answering.reject_empty(&names)?;
+    answering.reject_empty(&["SQUEUE_FORMAT", "SQUEUE_FORMAT2", "SQUEUE_SORT"])?;
     take_aliases_and_variables(answering, &mut parsed);
     separate_jobs(answering, &mut parsed)?;
     reject_what_is_not_played(answering, &parsed)?;

@@ -12,6 +12,18 @@ use crate::render::time::TimeStyle;
 /// Slurm does understand it and the fake does not.
 pub(super) type Wrong = Option<i64>;
 
+/// Words that stand for times.
+const WORDS: &[&str] = &[
+    "today",
+    "midnight",
+    "tomorrow",
+    "noon",
+    "fika",
+    "teatime",
+    "elevenses",
+    "uts",
+];
+
 /// Reads `now-1hour`, `midnight`, `tomorrow`, `2026-01-31T12:00:00` and the like, in the caller's
 /// zone. An empty text is no time.
 pub(super) fn parse_when(text: &str, now: Moment, call: &Call) -> Result<Option<Moment>, Wrong> {
@@ -29,7 +41,9 @@ pub(super) fn parse_when(text: &str, now: Moment, call: &Call) -> Result<Option<
             let moment = absolute(text).and_then(|date| style.moment(date));
             moment.map(Some).ok_or(None)
         }
-        word if word.contains(' ') || word.starts_with("uts") => Err(None),
+        word if word.contains(' ') || word.starts_with('-') => Err(None),
+        // Slurm stops behind the word that it knows.
+        word if WORDS.iter().any(|known| word.starts_with(known)) => Err(None),
         _ => Err(Some(0)),
     }
 }
@@ -126,7 +140,16 @@ mod tests {
         ] {
             assert_eq!(read(text), Err(Some(at)), "{text}");
         }
-        for text in ["noon", "12:00", "0131", "01/31/26", "now - 1 hour", "0"] {
+        for text in [
+            "todayx",
+            "-1",
+            "noon",
+            "12:00",
+            "0131",
+            "01/31/26",
+            "now - 1 hour",
+            "0",
+        ] {
             assert_eq!(read(text), Err(None), "{text}");
         }
     }

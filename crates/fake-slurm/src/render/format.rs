@@ -97,8 +97,9 @@ pub(crate) fn short(text: &str, generation: Generation) -> Read {
             format.pieces.push(Piece::Literal(format!("%{part}")));
             continue;
         };
-        if letter == 's' && generation >= Generation::V26_05 {
-            return Err("the format %s".to_owned());
+        // 26.05 shows the SLUID; every generation takes `all` for all fields.
+        if letter == 's' && generation >= Generation::V26_05 || letters.starts_with("all") {
+            return Err(format!("the format %{part}"));
         }
         match FIELDS
             .iter()

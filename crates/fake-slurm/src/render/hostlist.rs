@@ -88,7 +88,7 @@ fn expand_one(entry: &str, names: &mut Vec<String>) -> Option<()> {
         names.extend((!entry.is_empty()).then(|| entry.to_owned()));
         return Some(());
     };
-    let (inner, end) = rest.split_once(']')?;
+    let inner = rest.strip_suffix(']')?;
     for range in inner.split(',') {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let width = first.len();
@@ -97,7 +97,7 @@ fn expand_one(entry: &str, names: &mut Vec<String>) -> Option<()> {
         if first > last || last - first > 10_000 {
             return None;
         }
-        names.extend((first..=last).map(|number| format!("{stem}{number:0width$}{end}")));
+        names.extend((first..=last).map(|number| format!("{stem}{number:0width$}")));
     }
     Some(())
 }
@@ -111,12 +111,9 @@ mod tests {
         let names = |list: &str| expand(list).map(|names| names.join(" "));
         assert_eq!(names("n1"), Some("n1".to_owned()));
         assert_eq!(names("n[1-2,4],login"), Some("n1 n2 n4 login".to_owned()));
-        assert_eq!(
-            names("gpu[08-10]x"),
-            Some("gpu08x gpu09x gpu10x".to_owned())
-        );
+        assert_eq!(names("gpu[08-10]"), Some("gpu08 gpu09 gpu10".to_owned()));
         assert_eq!(names(""), Some(String::new()));
-        for wrong in ["n[", "n]", "n[1", "n[2-1]", "n[a]", "n[[1]]"] {
+        for wrong in ["n[", "n[1]x", "n]", "n[1", "n[2-1]", "n[a]", "n[[1]]"] {
             assert_eq!(names(wrong), None, "{wrong}");
         }
     }

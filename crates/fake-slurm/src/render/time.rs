@@ -8,9 +8,6 @@ use jiff::tz::TimeZone;
 use crate::call::Call;
 use crate::moment::Moment;
 
-/// How Slurm prints times unless it is told otherwise.
-pub(crate) const STANDARD: &str = "%Y-%m-%dT%H:%M:%S";
-
 /// How a caller wants its times: SLURM_TIME_FORMAT and TZ.
 #[derive(Clone, Debug)]
 pub(crate) struct TimeStyle {
@@ -22,7 +19,7 @@ impl TimeStyle {
     /// As `slurm_make_time_str` reads them from the environment.
     pub(crate) fn of(call: &Call) -> Self {
         let format = match call.variable("SLURM_TIME_FORMAT") {
-            None | Some("standard") => STANDARD,
+            None | Some("standard") => "%Y-%m-%dT%H:%M:%S",
             Some(other) => other,
         };
         Self::with_format(call, format)

@@ -11,7 +11,7 @@ use crate::model::{Accounting, Base, Cluster, Entry, Record};
 use crate::moment::Moment;
 use crate::options::Parsed;
 use crate::render::hostlist::expand;
-use crate::render::time::{STANDARD, TimeStyle};
+use crate::render::time::TimeStyle;
 
 /// Everything that a record has to fulfil.
 #[derive(Default)]
@@ -24,8 +24,8 @@ pub(super) struct Asked {
     qos: Option<Vec<String>>,
     nodes: Option<Vec<String>>,
     states: Option<Vec<Base>>,
-    /// From when to when. None is always: jobs were named, and no time was.
-    window: Option<(Moment, Moment)>,
+    /// From when to when.
+    window: (Moment, Moment),
     duplicates: bool,
 }
 
@@ -73,12 +73,9 @@ impl Asked {
         answering: &Answering<'_>,
         since: Option<Moment>,
         until: Option<Moment>,
-    ) -> Result<Option<(Moment, Moment)>, Reply> {
+    ) -> Result<(Moment, Moment), Reply> {
         let now = answering.now;
         let named = self.ids.is_some();
-        if named && since.is_none() && until.is_none() {
-            return Ok(None);
-        }
         let default = match &self.states {
             _ if named => Moment::from_seconds(0),
             Some(_) => now,
@@ -91,16 +88,16 @@ impl Asked {
         // Whoever names states and a start asks for that moment.
         let end = match until {
             Some(until) => until,
-            None if self.states.is_some() && !named => start,
+            None if self.states.is_some() && since.is_some() => start,
             None => now,
         };
         if start > end {
-            let style = TimeStyle::with_format(answering.call, STANDARD);
+            let style = TimeStyle::of(answering.call);
             let [start, end] = [start, end].map(|moment| style.show(moment));
             let text = format!("Start time ({start}) requested is after end time ({end}).");
             return Err(answering.error(text));
         }
-        Ok(Some((start, end)))
+        Ok((start, end))
     }
 
     fn takes(&self, shown: &Shown<'_>) -> bool {
@@ -124,24 +121,24 @@ impl Asked {
             && within(&self.partitions, &record.partition)
             && within(&self.qos, qos)
             && self.nodes.as_ref().is_none_or(nodes)
-            && match (&self.states, self.window) {
-                (None, None) => true,
-                (None, Some(window)) => was_there(shown, window),
-                (Some(states), None) => states.iter().any(|state| is(entry, *state)),
-                (Some(states), Some(window)) => {
-                    states.iter().any(|state| was(shown, *state, window))
-                }
+            && match &self.states {
+                None => was_there(shown, self.window, self.ids.is_some()),
+                Some(states) => states.iter().any(|state| was(shown, *state, self.window)),
             }
     }
 }
 
-/// Whether a job could run, and was not over, at some time of a window.
-fn was_there(shown: &Shown<'_>, (start, end): (Moment, Moment)) -> bool {
-    let over = shown
-        .entry
-        .end
-        .is_some_and(|ended| seconds(ended) < seconds(start));
-    eligible(shown).is_some_and(|at| seconds(at) <= seconds(end)) && !over
+/// Whether a job could run, and was not over, at some time of a window. If it was named it only
+/// has to be there.
+fn was_there(shown: &Shown<'_>, (start, end): (Moment, Moment), named: bool) -> bool {
+    let ended = shown.entry.end;
+    let over = ended.is_some_and(|ended| seconds(ended) < seconds(start));
+    let since = if named {
+        Some(shown.record.submit)
+    } else {
+        eligible(shown)
+    };
+    since.is_some_and(|at| seconds(at) <= seconds(end)) && !over
 }
 
 /// Whether a job was in a state at some time of a window.
@@ -149,7 +146,7 @@ fn was(shown: &Shown<'_>, state: Base, (start, end): (Moment, Moment)) -> bool {
     let entry = shown.entry;
     let after = |moment: Option<Moment>| moment.is_none_or(|at| seconds(at) >= seconds(start));
     match state {
-        Base::Pending => was_there(shown, (start, end)) && after(entry.start),
+        Base::Pending => was_there(shown, (start, end), false) && after(entry.start),
         Base::Running => {
             let begun = entry.start.is_some_and(|at| seconds(at) <= seconds(end));
             begun && after(entry.end) && !is(entry, Base::Suspended)

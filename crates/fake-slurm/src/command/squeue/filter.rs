@@ -175,7 +175,13 @@ fn states(answering: &Answering<'_>, text: &str) -> Result<Option<Vec<Wanted>>, 
     }
     let mut wanted = Vec::new();
     for word in words(text) {
-        let Some(found) = state(word) else {
+        let young = ["RD", "RESV_DEL_HOLD"]
+            .iter()
+            .any(|name| word.eq_ignore_ascii_case(name));
+        if young && answering.generation() == Generation::V20_11 {
+            return Err(answering.not_played(&format!("the state {word}")));
+        }
+        let Some(found) = state(word, answering.generation()) else {
             let mut reply = answering.error(format!("Invalid job state specified: {word}"));
             let names = state_names(answering.generation());
             reply.stderr += &format!("squeue: error: Valid job states include: {names}\n\n");
@@ -186,12 +192,14 @@ fn states(answering: &Answering<'_>, text: &str) -> Result<Option<Vec<Wanted>>, 
     Ok(Some(wanted))
 }
 
-fn state(word: &str) -> Option<Wanted> {
+fn state(word: &str, generation: Generation) -> Option<Wanted> {
     let same = |(long, compact): (&str, &str)| {
         long.eq_ignore_ascii_case(word) || compact.eq_ignore_ascii_case(word)
     };
     let mut bases = Base::ALL.into_iter();
-    let mut flags = Flag::ALL.into_iter();
+    let recent = generation >= Generation::V26_05;
+    let known = |flag: &Flag| recent || *flag != Flag::Expediting;
+    let mut flags = Flag::ALL.into_iter().filter(known);
     let base = bases.find(|base| same(base.names())).map(Wanted::Base);
     base.or_else(|| flags.find(|flag| same(flag.names())).map(Wanted::Flag))
 }
