@@ -87,17 +87,31 @@ fn without_ids(command: &str, jobs: &[String]) -> String {
     let mut words = Vec::new();
     for word in command.split(' ') {
         let number = word.bytes().all(|byte| byte.is_ascii_digit());
-        let id = word.rsplit(['=', ':']).next().unwrap_or(word);
         words.push(match previous {
             "-u" if number => "UID".to_owned(),
-            _ if jobs.iter().any(|job| job == id) || id.starts_with("99999") => {
-                word.replace(id, "JOB")
-            }
-            _ => word.to_owned(),
+            _ => word_without_ids(word, jobs),
         });
         previous = word;
     }
     words.join(" ")
+}
+
+/// A word, which may be a list, whose numbers of jobs are called so.
+fn word_without_ids(word: &str, jobs: &[String]) -> String {
+    let pieces = word.split_inclusive(['=', ':', ',']).map(|piece| {
+        let known = jobs.iter().find(|job| piece.starts_with(job.as_str()));
+        let end = known.map(|job| &piece[job.len()..]);
+        let end = end.filter(|end| !end.starts_with(|first: char| first.is_ascii_digit()));
+        match end {
+            Some(end) => format!("JOB{end}"),
+            None if piece.starts_with("99999") => {
+                let digits = |character: char| character.is_ascii_digit();
+                format!("JOB{}", piece.trim_start_matches(digits))
+            }
+            None => piece.to_owned(),
+        }
+    });
+    pieces.collect()
 }
 
 /// Takes out times, nodes that could be either, and numbers of jobs.
