@@ -13,14 +13,24 @@ use slurm_lease_fuzz::{mark, unsealed};
 /// Of targets without recordings.
 const SEEDS: usize = 64;
 
+/// Targets that begin with the recordings of a command.
+const RECORDED: [(&str, &str); 6] = [
+    ("sbatch", "sbatch"),
+    ("squeue", "squeue"),
+    ("sacct", "sacct"),
+    ("scancel", "scancel"),
+    ("scontrol", "scontrol"),
+    ("ping", "scontrol"),
+];
+
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [fixtures, seeds] = &arguments[..] else {
         return Err(io::Error::other("usage: seeds FIXTURES DIRECTORY"));
     };
     let (fixtures, seeds) = (Path::new(fixtures), Path::new(seeds));
-    for command in ["sbatch", "squeue", "sacct", "scancel", "scontrol"] {
-        let target = seeds.join(command);
+    for (target, command) in RECORDED {
+        let target = seeds.join(target);
         fs::create_dir_all(&target)?;
         for generation in fs::read_dir(fixtures)? {
             let recordings = generation?.path().join(command);
@@ -41,6 +51,7 @@ fn main() -> io::Result<()> {
     })?;
     make(seeds, "names", names(), String::into_bytes)?;
     make(seeds, "resources", options(), String::into_bytes)?;
+    make(seeds, "script", script(), String::into_bytes)?;
     make(seeds, "journal", strategies::history(), |history| {
         unsealed(&strategies::render_journal(&history, &mut Tip::default()))
     })
@@ -108,6 +119,13 @@ fn names() -> impl Strategy<Value = String> {
             _ => state.to_string(),
         },
     )
+}
+
+/// A batch script with lines for sbatch, harmless or not, before and behind its first command.
+fn script() -> impl Strategy<Value = String> {
+    let lines = "(#SBATCH (--array=1-3|-a 1|-N1|--comment=\"a b\"|hetjob)\n|# no more\n|\n){0,4}";
+    (lines, "(exec sleep 1\n)?", lines)
+        .prop_map(|(before, command, behind)| format!("#!/bin/sh\n{before}{command}{behind}"))
 }
 
 /// Ten values, as far as they are set, and further options.
