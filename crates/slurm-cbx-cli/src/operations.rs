@@ -187,7 +187,10 @@ fn not_recorded(leases: &Leases, lease: &LeaseId, otherwise: &str) -> Answered {
 
 fn list(arguments: &Arguments, request: &Request) -> Answered {
     let views = arguments.leases()?.list()?;
-    let wanted = |view: &&View| request.all || view.awaited || !view.lease.is_vacant();
+    let wanted = |view: &&View| {
+        let left = !view.lease.is_vacant() || words::is_in_doubt(&view.lease);
+        request.all || view.awaited || left
+    };
     let row = |view: &View| describe(view, request);
     Ok(Answer::leases(
         views.iter().filter(wanted).map(row).collect(),

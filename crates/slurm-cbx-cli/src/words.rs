@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use slurm_lease::driver::{AcquireError, Left, View};
 use slurm_lease::evidence::Sighting;
+use slurm_lease::parse::Cause;
 use slurm_lease::{JobState, Lease, Meaning};
 
 /// One line for a column: `PENDING (Resources), starts ~14:05`.
@@ -14,7 +15,7 @@ pub(crate) fn status(lease: &Lease, lost: bool, now: Timestamp) -> String {
             None => "unknown: its record here is lost".to_owned(),
         };
     }
-    if let Some(ended) = over(lease) {
+    if let Some(ended) = over(lease).filter(|_| !is_in_doubt(lease)) {
         return ended;
     }
     if let Some((since, why)) = lease.unknown() {
@@ -42,6 +43,12 @@ pub(crate) fn row(view: &View, now: Timestamp) -> String {
         return "being submitted".to_owned();
     }
     status(&view.lease, view.lost, now)
+}
+
+/// Whether there is a job that may be its own or not, though its record tells of none.
+pub(crate) fn is_in_doubt(lease: &Lease) -> bool {
+    let unknown = lease.unknown();
+    unknown.is_some_and(|(_, why)| why.cause == Cause::Doubtful)
 }
 
 /// How a lease is over, if it is.
@@ -151,7 +158,7 @@ pub(crate) fn not_ready(view: &View, now: Timestamp) -> String {
             "lease {id} cannot be used any more: {ended}\n`crabbox stop {id}` clears it away, the next warmup or run makes a new one"
         );
     }
-    if lease.over().is_some() {
+    if lease.over().is_some() && !is_in_doubt(lease) {
         let how = status(lease, view.lost, now);
         return format!(
             "lease {id} has no job: {how}\n`crabbox stop {id}` clears it away, the next warmup or run makes a new one"

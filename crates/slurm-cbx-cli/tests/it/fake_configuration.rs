@@ -1,6 +1,7 @@
 //! One state directory, and a configuration that leads now to one cluster and now to another.
 
 use std::fs;
+use std::io::Write;
 
 use fake_slurm::{Action, Base, ClusterConfig, Program};
 use serde_json::json;
@@ -84,9 +85,17 @@ fn each_cluster_is_asked_for_its_own_leases() {
 #[test]
 fn a_cluster_that_never_told_its_name_is_known_by_the_way_to_it() {
     let (here, there) = two_clusters();
+    let conf = here.cluster.slurm_conf();
+    let here = here.with_variable("SLURM_CONF", conf.to_str().unwrap());
     let identity = here.identity();
     here.inject(Program::Scontrol, Action::Kill(9));
     here.warmup_modelled(&identity);
+    // What does not lead elsewhere is the same way.
+    let mut configuration = fs::File::options().append(true).open(&conf).unwrap();
+    configuration.write_all(b"\n# mended\n").unwrap();
+    let row = here.listed(&identity).expect("a row");
+    assert!(text(&row["status"]).starts_with("RUNNING"), "{row}");
+
     let error = there.resolve(&identity).within(seconds(8)).error();
     assert!(error.contains("never told its name"), "{error}");
     let error = there.release(&identity).within(seconds(25)).error();

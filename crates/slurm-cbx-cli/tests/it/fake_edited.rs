@@ -2,14 +2,14 @@
 //! And scripts that would make several jobs of one.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fake_slurm::Base;
 use serde_json::json;
 
 use crate::client::Identity;
 use crate::fake_site::Site;
-use crate::truth::seconds;
+use crate::truth::{seconds, until};
 
 /// The comment of a job that another lease made.
 const ANOTHERS: &str = "slurm-lease/1 288575e0 cbx_000000000156 0000000000000001";
@@ -118,6 +118,15 @@ fn a_job_that_has_no_more_than_our_name_is_somebodys_own() {
     let site = Site::modelled();
     let identity = site.identity();
     let own = site.stranger(&identity.name);
+    // A controller tells no more than the second.
+    let second = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+    };
+    let submitted = second();
+    until(seconds(3), "the next second", || second() > submitted);
     for request in [
         site.acquire(&identity, &json!({"acquireTimeoutSeconds": 6})),
         site.warmup(&identity, &json!({})),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use fake_slurm::{ClusterConfig, Controller, SubmitPlugin};
+use fake_slurm::{Base, ClusterConfig, Controller, SubmitPlugin};
 use serde_json::{Value, json};
 
 use crate::client::{Identity, Reply, acquire, text, warmup};
@@ -348,4 +348,50 @@ fn a_cluster_that_never_was_keeps_no_lost_lease() {
         .within(seconds(25))
         .done();
     site.assert_nothing_left();
+}
+
+/// A site whose plugin writes its own comments, and somebody's own job of the lease's name.
+#[test]
+fn a_release_touches_no_other_job_of_the_name() {
+    let site = Site::modelled();
+    let comment = Some("site rewrote this".to_owned());
+    let plugin = SubmitPlugin {
+        comment,
+        ..SubmitPlugin::default()
+    };
+    site.cluster.plugin(plugin).unwrap();
+    let identity = site.identity();
+    site.warmup_modelled(&identity);
+    let job = site.wait_for_job(&identity);
+    let own = site.stranger(&identity.name);
+    let error = site.release(&identity).within(seconds(25)).error();
+    let told = format!("job {own} (");
+    assert!(
+        error.contains(&told) && error.contains("is remembered"),
+        "{error}"
+    );
+    assert_eq!(site.base(job), Base::Cancelled);
+    assert_eq!(site.base(own), Base::Running);
+    site.cancel(own);
+    site.cluster.advance(seconds(600)).unwrap();
+    site.release(&identity).within(seconds(25)).done();
+    site.assert_nothing_left();
+}
+
+/// Where comments stay, what a torn journal has lost is found by its comment alone.
+#[test]
+fn a_torn_journal_leads_to_no_other_job_of_the_name() {
+    let site = Site::modelled();
+    let identity = site.identity();
+    site.warmup_modelled(&identity);
+    let job = site.wait_for_job(&identity);
+    let own = site.stranger(&identity.name);
+    let path = site.lease_file(&identity, "journal.jsonl");
+    let journal = fs::read(&path).unwrap();
+    let end = journal.iter().position(|byte| *byte == b'\n').unwrap();
+    fs::write(&path, &journal[..end + 40]).unwrap();
+    site.release(&identity).within(seconds(25)).done();
+    assert_eq!(site.base(job), Base::Cancelled);
+    assert_eq!(site.base(own), Base::Running);
+    assert_eq!(site.records(), Vec::<String>::new());
 }

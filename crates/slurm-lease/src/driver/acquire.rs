@@ -95,7 +95,12 @@ impl Leases {
         };
         let limit = Deadline::after(PREDECESSOR_LIMIT);
         loop {
-            let mut held = self.begin(order)?;
+            let mut held = match self.begin(order) {
+                Err(AcquireError::Store(StoreError::Vanished(_))) if !limit.has_passed() => {
+                    continue;
+                }
+                begun => begun?,
+            };
             // Before the record: without a sign of the acquire a cleanup would take it for one
             // that was left.
             let presence =
@@ -134,7 +139,10 @@ impl Leases {
             None => return Ok(new()),
             Some(Loaded::Lost) => match former::import(self, &dir) {
                 Some(held) => held,
-                None => return Ok(Held::lost(dir, opened, now(), self.policy())),
+                None => {
+                    let lease = Lease::reconstruct(opened, now(), self.policy());
+                    return Ok(Held::lost(dir, lease));
+                }
             },
             Some(Loaded::Held(held)) => *held,
         };

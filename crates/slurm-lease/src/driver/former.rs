@@ -59,7 +59,10 @@ pub(super) fn import(leases: &Leases, dir: &LeaseDir) -> Option<Held> {
             let lease = Lease::import(opened, submitted, job, leases.policy());
             Held::imported(dir.clone(), lease)
         }
-        None => Held::lost(dir.clone(), opened, now(), leases.policy()),
+        None => Held::lost(
+            dir.clone(),
+            Lease::reconstruct(opened, now(), leases.policy()),
+        ),
     })
 }
 

@@ -310,7 +310,7 @@ impl Leases {
     }
 
     /// A live job under the tag of a lease that its record counts as over belongs to it.
-    fn find_stray(&self, view: &mut View, deadline: Deadline) {
+    pub(super) fn find_stray(&self, view: &mut View, deadline: Deadline) {
         let limit = deadline.left();
         if view.lease.over().is_none() || self.elsewhere(&view.lease, limit).is_some() {
             return;

@@ -71,10 +71,8 @@ impl Programs {
         }
     }
 
-    /// What tells the way to a controller from another: the program, `SLURM_CONF`, and the file
-    /// that this leads to, or that is there where nothing is named. Where it stays the same, so
-    /// does the cluster, as far as can be seen from here.
-    pub(crate) fn way(&self) -> String {
+    /// What tells the way to a controller from another.
+    pub(crate) fn way(&self) -> Way {
         let variable = |name| std::env::var_os(name).unwrap_or_default();
         let (named, server) = (variable("SLURM_CONF"), variable("SLURM_CONF_SERVER"));
         let file = if named.is_empty() {
@@ -87,17 +85,10 @@ impl Programs {
         let version = file.and_then(|file| rustix::fs::stat(file).ok());
         let version = version.map(|stat| (stat.st_mtime, stat.st_ino, stat.st_size));
         let squeue = self.find(Program::Squeue).unwrap_or_default();
-        let mut hasher = DefaultHasher::new();
-        (
-            real(&squeue),
-            squeue,
-            &named,
-            file.map(real),
-            version,
-            server,
-        )
-            .hash(&mut hasher);
-        format!("{:016x}", hasher.finish())
+        Way {
+            path: hash((&squeue, &named, file.map(real), server)),
+            version: hash((real(&squeue), version)),
+        }
     }
 
     /// Runs a command to its end or its time limit. `stdin` is what it finds there; without one
@@ -147,6 +138,23 @@ impl Programs {
             .envs(environment(command));
         Ok(process)
     }
+}
+
+/// A way to a controller, as far as it can be seen from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Where the program was found, `SLURM_CONF`, and the path of the file that this leads to, or
+    /// that is there where nothing is named.
+    pub(crate) path: String,
+    /// Which version of the program that is, and of the file. Another one hardly ever leads
+    /// elsewhere.
+    pub(crate) version: String,
+}
+
+fn hash(value: impl Hash) -> String {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// A process that can be started.

@@ -4,6 +4,8 @@
 //! and its number together are: neither alone says whose a job is, and what the job would be
 //! called must be known before a queue without it says anything.
 
+use jiff::Timestamp;
+
 use crate::driver::Leases;
 use crate::driver::clock::{Deadline, now};
 use crate::driver::former;
@@ -13,6 +15,7 @@ use crate::driver::store::{Held, LeaseDir, Loaded, StoreError};
 use crate::endpoint::Endpoint;
 use crate::id::{ClusterName, JobId, JobName, JobRef, LeaseId, Tag};
 use crate::job_state::Meaning;
+use crate::lease::Lease;
 use crate::parse::Unavailable;
 use crate::parse::squeue::{Queue, QueueRow};
 
@@ -34,8 +37,8 @@ struct Traces {
     tagged: Option<(String, Option<ClusterName>)>,
     /// The name of one that is.
     ended: Option<String>,
-    /// Where there is a job of its name and number, without a comment.
-    named: Option<Option<ClusterName>>,
+    /// A job of its name and number, without a comment, and when it was submitted.
+    named: Option<(JobRef, Timestamp)>,
     /// Jobs that have one of both, or the comment of another state directory: what to say of each.
     doubtful: Vec<String>,
     /// Why not every job was shown.
@@ -85,11 +88,12 @@ impl Leases {
     ) -> Result<Held, ReleaseError> {
         let traces = self.trace(&dir, called, deadline);
         let lease = dir.lease().clone();
-        let held = |name: JobName, cluster| {
+        let slug = |name: &JobName| {
             let slug = called.slug.clone();
-            let slug = slug.unwrap_or_else(|| slug_of(name.as_str()));
-            self.rebuild(dir.clone(), Some((slug, name)), cluster)
+            slug.unwrap_or_else(|| slug_of(name.as_str()))
         };
+        let held =
+            |name: JobName, cluster| self.rebuild(dir.clone(), Some((slug(&name), name)), cluster);
         if let Some((name, cluster)) = traces.tagged {
             let name = name.parse().ok().or_else(|| called.name.clone());
             return Ok(held(name.unwrap_or_else(|| (&lease).into()), cluster));
@@ -110,8 +114,11 @@ impl Leases {
             );
             return Err(ReleaseError::Unidentified { lease, why });
         }
-        if let (Some(name), Some(cluster)) = (&called.name, traces.named) {
-            return Ok(held(name.clone(), cluster));
+        if let (Some(name), Some((job, submitted))) = (&called.name, traces.named) {
+            let called = Some((slug(name), name.clone()));
+            let opened = self.reopened(&dir, called, job.cluster.clone());
+            let lease = Lease::import(opened, submitted, job, self.policy());
+            return Ok(Held::lost(dir, lease));
         }
         // Where an acquire was killed before it had written anything, that is left.
         if dir.remove_blank().is_ok() && !dir.exists() {
@@ -187,7 +194,11 @@ impl Leases {
         }
         let named = called.name.as_ref().map(JobName::as_str) == Some(row.name.as_str());
         match (named, numbers.contains(&row.id)) {
-            (true, true) => traces.named = Some(cluster.cloned()),
+            (true, true) => {
+                let (id, cluster) = (row.id, cluster.cloned());
+                let submitted = row.submitted.unwrap_or_else(now);
+                traces.named = Some((JobRef { id, cluster }, submitted));
+            }
             (false, false) => {}
             _ => {
                 let told =

@@ -143,10 +143,9 @@ impl Leases {
         let here = match lease.home() {
             _ if lease.opened().cluster.is_some() => return,
             Some(Home::Cluster(_)) => return,
-            // It is asked again by what can wait for it.
-            Some(Home::Way(_)) => match self.site(None) {
-                Some(site) => Ok(site.cluster),
-                None => return,
+            Some(Home::Way(_)) => match self.here(limit) {
+                Ok(here) => Ok(here),
+                Err(_) => return,
             },
             None => self.here(limit),
         };
@@ -218,7 +217,7 @@ impl Leases {
         let own = self.slurm.way();
         let is_unnamed = |way: &String| {
             let site = self.store.queue_dir().join(format!("{way}.site"));
-            *way != own && read(&site).is_none()
+            !way.starts_with(&own) && read(&site).is_none()
         };
         self.slurm.ways().find(is_unnamed)
     }

@@ -196,17 +196,20 @@ impl Slurm {
         let name = match cluster {
             Some(cluster) => cluster.to_string(),
             // Looked at each time: a process may live to see it lead elsewhere.
-            None => self.way(),
+            None => {
+                let version = self.programs.way().version;
+                format!("{}-{version}", self.way())
+            }
         };
         self.queue_dir.join(format!("{name}.{kind}"))
     }
 
-    /// The way to the configuration's own cluster.
+    /// The way to the configuration's own cluster, whatever version it has.
     pub(crate) fn way(&self) -> String {
-        format!("{LOCAL}{}", self.programs.way())
+        format!("{LOCAL}{}", self.programs.way().path)
     }
 
-    /// Every way on which a controller answered in the last thirty days.
+    /// Every version of every way on which a controller answered in the last thirty days.
     pub(crate) fn ways(&self) -> impl Iterator<Item = String> {
         self.answered().filter(|name| name.starts_with(LOCAL))
     }

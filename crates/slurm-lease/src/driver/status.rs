@@ -101,6 +101,7 @@ impl Leases {
         };
         let drive = Drive::new(self, held, deadline).afresh();
         let mut view = Self::look_at(drive, lost);
+        self.find_stray(&mut view, deadline);
         let limit = GREETING_LIMIT.min(deadline.left());
         let direct = view.lease.opened().access.is_direct();
         view.ready = view.ready.filter(|endpoint| {
@@ -156,11 +157,21 @@ impl Leases {
         called: Option<(String, JobName)>,
         cluster: Option<ClusterName>,
     ) -> Held {
-        let now = now();
+        let opened = self.reopened(&dir, called, cluster);
+        Held::lost(dir, Lease::reconstruct(opened, now(), self.policy()))
+    }
+
+    /// What a lease of whose record nothing is left was asked for as.
+    pub(super) fn reopened(
+        &self,
+        dir: &LeaseDir,
+        called: Option<(String, JobName)>,
+        cluster: Option<ClusterName>,
+    ) -> Opened {
         let id = dir.lease();
         let (slug, name) = called.unwrap_or_else(|| (id.to_string(), id.into()));
-        let opened = Opened {
-            lease: dir.lease().clone(),
+        Opened {
+            lease: id.clone(),
             slug,
             name,
             uid: self.slurm.uid(),
@@ -168,8 +179,7 @@ impl Leases {
             cluster,
             asked: String::new(),
             access: Access::default(),
-        };
-        Held::lost(dir, opened, now, self.policy())
+        }
     }
 
     /// Looks once, and as far as it goes a second time by itself where the first look did not

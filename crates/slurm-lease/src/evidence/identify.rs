@@ -33,9 +33,8 @@ pub struct Claim {
     pub tag: Tag,
     /// When its submission was begun.
     pub intended: Timestamp,
-    /// From when on a job of our name that has lost its comment can be ours. `None` where nothing
-    /// was submitted as far as the record tells: whose such a job is cannot be told then, unless it
-    /// is younger than the record.
+    /// From when on a job of our name that has lost its comment is ours. `None` where no submission
+    /// is unanswered as far as the record tells: whose such a job is cannot be told then.
     pub named_since: Option<Timestamp>,
     /// When the controller says that it was submitted, known from the last sighting.
     pub submitted: Option<Timestamp>,
@@ -146,8 +145,6 @@ impl Claim {
             _ if self.any_nonce && self.comments_stay => Whose::NotOurs,
             (Some(at), Some(since)) if at >= before(since) => Whose::OursWithoutTag,
             (Some(_), Some(_)) => Whose::NotOurs,
-            // Of a record that was cut, it is that of the submission that is missing.
-            (Some(at), None) if at >= self.intended => Whose::OursWithoutTag,
             (None, _) | (_, None) => Whose::Doubtful,
         }
     }
@@ -359,9 +356,9 @@ mod tests {
         };
         for (claim, name, comment, submitted, whose) in [
             // Nothing of the lease was ever submitted, as far as is known.
-            (any(None, false), NAME, "", -2, Whose::Doubtful),
-            (any(None, false), NAME, "bar", -2, Whose::Doubtful),
-            (any(None, false), NAME, "", 0, Whose::OursWithoutTag),
+            (any(None, false), NAME, "", 0, Whose::Doubtful),
+            (any(None, false), NAME, "bar", 0, Whose::Doubtful),
+            (any(None, true), NAME, "", 0, Whose::NotOurs),
             (any(None, false), "foo", "", 0, Whose::NotOurs),
             (any(None, false), "foo", OURS, -500, Whose::Ours),
             (any(None, false), NAME, OTHER, 0, Whose::NotOurs),
@@ -371,14 +368,6 @@ mod tests {
             (any(at(0), true), NAME, "", 0, Whose::NotOurs),
             (one(at(0)), NAME, "", 0, Whose::OursWithoutTag),
             (one(at(0)), NAME, "", -500, Whose::NotOurs),
-            // When, is lost.
-            (
-                any(Some(Timestamp::MIN), false),
-                NAME,
-                "",
-                -500,
-                Whose::OursWithoutTag,
-            ),
         ] {
             let row = row(name, comment, submitted, 0);
             assert_eq!(claim.whose(&row), whose, "{row:?}");

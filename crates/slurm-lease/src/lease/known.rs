@@ -41,7 +41,7 @@ impl Lease {
                 let state = &self.state;
                 Claim {
                     any_nonce: true,
-                    named_since: state.attempt.as_ref().map(|_| state.opened_at),
+                    named_since: None,
                     comments_stay: state.comments_stay(),
                     ..claim(&state.opened, state.opened_at, Nonce::from_bits(0))
                 }

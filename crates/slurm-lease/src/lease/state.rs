@@ -60,12 +60,11 @@ impl State {
             Event::Opened(_) => Err(illegal("opened", "the lease is open already")),
             Event::TailLost => {
                 if self.searched_for().is_none() {
-                    self.attempt = Some(self.next_attempt(at, Nonce::from_bits(0)));
+                    let mut attempt = self.next_attempt(at, Nonce::from_bits(0));
+                    attempt.claim.named_since = None;
+                    self.attempt = Some(attempt);
                 }
-                let claim = &mut self.attempt_mut("tail_lost")?.claim;
-                claim.any_nonce = true;
-                // Nor is it known any more when that was submitted.
-                claim.named_since = Some(Timestamp::MIN);
+                self.attempt_mut("tail_lost")?.claim.any_nonce = true;
                 Ok(())
             }
             Event::Located(home) => {

@@ -55,13 +55,14 @@ impl Acquired {
             view,
             presence,
         } = self;
-        claim(&view.dir)?;
         let lease = &view.lease.opened().lease;
         // For whoever reads the record; that the lease is in use does not depend on it.
         if let Ok((mut held, false)) = leases.hold(lease, Deadline::after(RECORD_LIMIT)) {
             held.lease.handle_handed_out(now());
             drop(held.commit());
         }
+        // Last, since whoever is killed before has told nobody.
+        claim(&view.dir)?;
         presence.end();
         Ok(view)
     }

@@ -32,9 +32,8 @@ impl Held {
         Self::read(dir, Lease::open(opened, now, policy), Tip::default())
     }
 
-    /// A lease whose record is lost.
-    pub fn lost(dir: LeaseDir, opened: Opened, now: Timestamp, policy: Policy) -> Self {
-        let lease = Lease::reconstruct(opened, now, policy);
+    /// A lease whose record is lost, as far as it is known from elsewhere.
+    pub fn lost(dir: LeaseDir, lease: Lease) -> Self {
         Self {
             lost: true,
             ..Self::read(dir, lease, Tip::default())

@@ -6,6 +6,7 @@ use super::Rule;
 use super::process::{Role, Write};
 use super::scheduler::{Job, Life, Mood};
 use super::world::{Action, Budget, World};
+use crate::lease::attempt::Attempt;
 
 /// How many rounds of time a release may take once nothing goes wrong any more.
 const ROUNDS: usize = 8;
@@ -111,13 +112,21 @@ impl World {
     /// Time passes: what completes has completed, and after `MinJobAge` what has finished is
     /// forgotten. A job that was edited and then put back into the queue is told by nobody any
     /// more: what ends it is its time limit. So it is with what has our number before we have seen
-    /// our job, which may be ours under another name, or a stranger's.
+    /// our job, which may be ours under another name, or a stranger's; and with one that has lost its
+    /// comment and of which the record tells neither the number nor an unanswered submission.
     fn settle(&mut self) {
         let evidence = self.disk.as_ref().and_then(|disk| disk.state.evidence());
         let unseen = evidence.is_some_and(|evidence| evidence.seen().is_none());
+        let known = evidence.map(|evidence| evidence.job().id.number());
+        let by_name = self.disk.as_ref().is_some_and(|disk| {
+            let named_since = |attempt: &Attempt| attempt.claim.named_since.is_some();
+            disk.state.searched_for().is_some()
+                && disk.state.attempt.as_ref().is_some_and(named_since)
+        });
         for job in &mut self.scheduler.jobs {
             let untold = job.edited || job.serial.is_none();
-            if job.edited && job.restarts > 0 || untold && unseen {
+            let nameless = self.scheduler.strips && !by_name && known != Some(job.number);
+            if job.edited && job.restarts > 0 || untold && unseen || nameless {
                 job.life = Life::Finished;
             }
         }

@@ -154,7 +154,7 @@ pub(super) struct Scheduler {
     pub(super) requests: Vec<Request>,
     next: u32,
     /// Whether the site's submit plugin strips comments.
-    strips: bool,
+    pub(super) strips: bool,
 }
 
 impl Scheduler {
