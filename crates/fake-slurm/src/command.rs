@@ -4,6 +4,8 @@ mod directives;
 mod sacct;
 mod sbatch;
 mod sbatch_options;
+mod sbatch_request;
+mod sbatch_values;
 mod scancel;
 mod scontrol;
 mod sinfo;

@@ -65,9 +65,10 @@ pub use generation::{Generation, UnknownGeneration};
 pub use locate::stub_executable;
 pub use log::LoggedCall;
 pub use model::{
-    Accounting, Base, Clock, Cluster, ClusterConfig, Condition, Controller, Entry, Execution, Exit,
-    Flag, Flags, Hold, Job, Late, Node, Partition, Record, Refusal, Request, Requeued,
-    SubmitPlugin, Variables, World,
+    Accounting, Base, Bond, Clock, Cluster, ClusterConfig, Condition, Controller, Dependencies,
+    DependencyError, Entry, Execution, Exit, Flag, Flags, Hold, Job, Late, Node, Outlook,
+    Partition, Record, Refusal, Request, Requeued, Requirement, Standing, SubmitPlugin, Variables,
+    World,
 };
 pub use moment::Moment;
 pub use store::StoreError;

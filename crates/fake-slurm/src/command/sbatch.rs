@@ -1,8 +1,9 @@
 //! `sbatch`.
 
 use super::directives;
-use super::sbatch_options::{KNOWN, VARIABLES, absolute, request};
-use super::{Answer, Answering, munge_lines};
+use super::sbatch_options::{KNOWN, VARIABLES};
+use super::sbatch_request::{absolute, request, warning};
+use super::{Answer, Answering, listed, munge_lines};
 use crate::call::{Effect, Reply};
 use crate::generation::Generation;
 use crate::model::{Cluster, Controller, Execution, Late, Refusal, Request, Variables};
@@ -13,12 +14,19 @@ use crate::render::time::TimeStyle;
 use crate::text;
 
 pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
+    // --requeue takes a value there.
+    let recent = answering.generation() >= Generation::V26_05;
+    let valued = |word: &String| word.starts_with("--requeue=");
+    if recent && answering.call.arguments.iter().any(valued) {
+        return Err(answering.not_played("a value of --requeue"));
+    }
     let line = answering.parse(KNOWN, true)?;
     answering.version(&line)?;
     let script = script(answering, &line)?;
     let parsed = merge(answering, &script, line)?;
     let (clusters, named) = answering.clusters(&parsed)?;
     let mut request = request(answering, &parsed)?;
+    let warning = warning(answering, &parsed);
     describe(answering, &parsed, &mut request);
     let cluster = choose(answering, &clusters);
     let notices = notices(answering, &cluster)?;
@@ -29,6 +37,7 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
         submit(answering, &cluster, name, request, script, &parsed)?
     };
     reply.stderr.insert_str(0, &notices.0);
+    reply.stderr.insert_str(0, &warning);
     reply.stdout.insert_str(0, &notices.1);
     Ok(reply)
 }
@@ -51,6 +60,7 @@ fn script(answering: &Answering<'_>, parsed: &Parsed) -> Result<String, Reply> {
         ));
     }
     let bytes = match parsed.operands.first() {
+        Some(path) if path.is_empty() => Err(std::io::ErrorKind::NotFound.into()),
         Some(path) => {
             let path = absolute(&answering.call.directory, path);
             answering.host.read_file(&path)
@@ -245,10 +255,9 @@ fn submit(
     }
     check_gres(cluster, shown.is_some(), &request)?;
     let recent = cluster.config.generation == Generation::V26_05;
-    let wanted = request.partition.clone().unwrap_or_default();
-    let (memory, cpus) = (request.memory.is_some(), request.cpus_per_task > 1);
+    let wanted = request.clone();
     let id = cluster.submit(request, now).map_err(|refusal| {
-        let preludes = prelude(refusal, &wanted, memory, cpus, recent);
+        let preludes = prelude(refusal, cluster, &wanted);
         let text = match refusal {
             Refusal::QueueFull if recent => "MaxJobCount limit reached",
             other => other.text(),
@@ -274,7 +283,7 @@ fn submit(
 
 fn announce(id: u32, cluster: Option<&str>, parsed: &Parsed) -> String {
     match (parsed.has("quiet"), parsed.has("parsable"), cluster) {
-        (true, false, _) => String::new(),
+        (true, _, _) => String::new(),
         (_, true, None) => format!("{id}\n"),
         (_, true, Some(cluster)) => format!("{id};{cluster}\n"),
         (_, false, None) => format!("Submitted batch job {id}\n"),
@@ -283,22 +292,28 @@ fn announce(id: u32, cluster: Option<&str>, parsed: &Parsed) -> String {
 }
 
 /// What the controller lets sbatch say before the refusal itself.
-fn prelude(refusal: Refusal, partition: &str, memory: bool, cpus: bool, recent: bool) -> String {
+fn prelude(refusal: Refusal, cluster: &Cluster, request: &Request) -> String {
+    let config = &cluster.config;
+    let largest = config.nodes.iter().map(|node| node.memory).max();
+    let widest = config.nodes.iter().map(|node| node.cpus).max();
     let text = match refusal {
         Refusal::InvalidPartitionName => {
-            // Of a list the one that does not exist is named, which is the last here.
-            let wrong = partition.rsplit(',').next().unwrap_or(partition);
-            format!("invalid partition specified: {wrong}")
+            let known = |name: &&str| config.partitions.iter().any(|each| each.name == **name);
+            let names = request.partition.as_deref().map_or_else(Vec::new, listed);
+            let wrong = names.into_iter().find(|name| !known(name));
+            format!("invalid partition specified: {}", wrong.unwrap_or("(null)"))
         }
-        Refusal::NodeConfigUnavailable if memory => {
+        Refusal::NodeConfigUnavailable if request.memory.max(request.memory_per_cpu) > largest => {
             "Memory specification can not be satisfied".to_owned()
         }
-        Refusal::NodeConfigUnavailable if cpus => {
+        Refusal::NodeConfigUnavailable if Some(request.least_cpus()) > widest => {
             "CPU count per node can not be satisfied".to_owned()
         }
         Refusal::AccountingPolicy => "AssocMaxSubmitJobLimit".to_owned(),
         // The real one retries for two minutes after that.
-        Refusal::QueueFull if recent => "Slurm job queue full, sleeping and retrying".to_owned(),
+        Refusal::QueueFull if config.generation == Generation::V26_05 => {
+            "Slurm job queue full, sleeping and retrying".to_owned()
+        }
         Refusal::QueueFull => {
             "Slurm temporarily unable to accept job, sleeping and retrying".to_owned()
         }
@@ -332,9 +347,16 @@ fn test_only(answering: &mut Answering<'_>, name: &str, named: bool, request: Re
     }
     let cluster = answering.cluster(name)?;
     check_gres(cluster, named, &request)?;
-    let wanted = request.partition.clone().unwrap_or_default();
+    if request.no_nodes {
+        return Err(answering.not_played("a check of no nodes"));
+    }
+    let wanted = request.clone();
     let (id, job) = cluster.test(request, now).map_err(|refusal| {
-        let preludes = prelude(refusal, &wanted, false, false, false);
+        // What nodes lack is not said of a check.
+        let preludes = match refusal {
+            Refusal::NodeConfigUnavailable => String::new(),
+            other => prelude(other, cluster, &wanted),
+        };
         Reply::fail(1, format!("{preludes}{before}{}\n", refusal.text()))
     })?;
     // 26.05 puts the cluster and a stray article in.

@@ -24,16 +24,34 @@ const WORDS: &[&str] = &[
     "uts",
 ];
 
+/// Which of two days a time of the day is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nearest {
+    /// The last one, as for sacct.
+    Before,
+    /// The next one, as for a job that is to start.
+    After,
+}
+
+/// Farther away the generations overflow in one way or another: fifty years, in seconds.
+const FARTHEST: u64 = 50 * 365 * 86_400;
+
 /// Reads `now-1hour`, `midnight`, `tomorrow`, `2026-01-31T12:00:00` and the like, in the caller's
 /// zone. An empty text is no time.
-pub(super) fn parse_when(text: &str, now: Moment, call: &Call) -> Result<Option<Moment>, Wrong> {
+pub(super) fn parse_when(
+    text: &str,
+    nearest: Nearest,
+    now: Moment,
+    call: &Call,
+) -> Result<Option<Moment>, Wrong> {
     let style = TimeStyle::with_format(call, "%Y-%m-%d");
     let midnight = |date: Date| style.moment(date.at(0, 0, 0, 0)).ok_or(None).map(Some);
     let today = || style.show(now).parse::<Date>().map_err(|_| None);
     match text.to_ascii_lowercase().as_str() {
         "" => Ok(None),
-        "today" | "midnight" => midnight(today()?),
-        "tomorrow" => midnight(today()?.tomorrow().map_err(|_| None)?),
+        "today" => midnight(today()?),
+        "midnight" if nearest == Nearest::Before => midnight(today()?),
+        "midnight" | "tomorrow" => midnight(today()?.tomorrow().map_err(|_| None)?),
         // Times of the day, which are of yesterday where today's is still to come.
         "noon" | "fika" | "teatime" | "elevenses" => Err(None),
         word if word.starts_with("now") => relative(word, now).map(Some),
@@ -41,12 +59,14 @@ pub(super) fn parse_when(text: &str, now: Moment, call: &Call) -> Result<Option<
             let moment = absolute(text).and_then(|date| style.moment(date));
             moment.map(Some).ok_or(None)
         }
-        word if word.contains(' ') || word.starts_with('-') => Err(None),
         // Slurm stops behind the word that it knows.
         word if WORDS.iter().any(|known| word.starts_with(known)) => Err(None),
+        word if word.contains(' ') || !word.starts_with(char::is_alphabetic) => Err(None),
         _ => Err(Some(0)),
     }
 }
+
+const UNITS: &[&str] = &["second", "minute", "hour", "day", "week"];
 
 fn relative(word: &str, now: Moment) -> Result<Moment, Wrong> {
     let rest = &word["now".len()..];
@@ -58,7 +78,7 @@ fn relative(word: &str, now: Moment) -> Result<Moment, Wrong> {
     let rest = &rest[1..];
     let unit = rest.trim_start_matches(|character: char| character.is_ascii_digit());
     let digits = &rest[..rest.len() - unit.len()];
-    if unit.starts_with(' ') || digits.len() > 6 {
+    if unit.starts_with(' ') {
         return Err(None);
     }
     if digits.is_empty() {
@@ -70,10 +90,13 @@ fn relative(word: &str, now: Moment) -> Result<Moment, Wrong> {
         "hour" | "hours" => 3600,
         "day" | "days" => 86_400,
         "week" | "weeks" => 604_800,
+        // Slurm stops behind the unit that it knows.
+        _ if UNITS.iter().any(|known| unit.starts_with(known)) => return Err(None),
         _ => return Err(i64::try_from(3 + digits.len()).ok()),
     };
     let count: u64 = digits.parse().map_err(|_| None)?;
-    let span = Duration::from_secs(count * seconds);
+    let span = count.checked_mul(seconds).filter(|span| *span < FARTHEST);
+    let span = Duration::from_secs(span.ok_or(None)?);
     let millis = i64::try_from(span.as_millis()).map_err(|_| None)?;
     Ok(if sign == '-' {
         Moment::from_millis(now.millis().saturating_sub(millis))
@@ -116,20 +139,27 @@ mod tests {
     fn times_that_are_played() {
         // 2026-01-31T12:00:00Z
         let now = Moment::from_seconds(1_769_860_800);
-        let read = |text| parse_when(text, now, &call()).map(|when| when.map(Moment::seconds));
+        let read = |text| {
+            let when = parse_when(text, Nearest::Before, now, &call());
+            when.map(|when| when.map(Moment::seconds))
+        };
         assert_eq!(read("now"), Ok(Some(1_769_860_800)));
         assert_eq!(read("now-1hour"), Ok(Some(1_769_857_200)));
         assert_eq!(read("NOW+2days"), Ok(Some(1_770_033_600)));
         assert_eq!(read("midnight"), Ok(Some(1_769_817_600)));
         assert_eq!(read("tomorrow"), Ok(Some(1_769_904_000)));
         assert_eq!(read("2026-01-31T12:00"), Ok(Some(1_769_860_800)));
+        assert_eq!(read("now+90"), Ok(Some(1_769_860_890)));
+        assert_eq!(read("now+2weeks"), Ok(Some(1_771_070_400)));
+        let next = parse_when("midnight", Nearest::After, now, &call());
+        assert_eq!(next, Ok(Some(Moment::from_seconds(1_769_904_000))));
         assert_eq!(read(""), Ok(None));
     }
 
     #[test]
     fn times_that_slurm_refuses_and_others_that_are_not_played() {
         let now = Moment::from_seconds(1_769_860_800);
-        let read = |text| parse_when(text, now, &call());
+        let read = |text| parse_when(text, Nearest::Before, now, &call());
         for (text, at) in [
             ("garbage", 0),
             ("yesterday", 0),
@@ -137,6 +167,10 @@ mod tests {
             ("now-x", 3),
             ("now-1min", 4),
             ("now-1month", 4),
+            ("now+10min", 5),
+            ("now+1s", 4),
+            ("now+x", 3),
+            ("x", 0),
         ] {
             assert_eq!(read(text), Err(Some(at)), "{text}");
         }
@@ -148,6 +182,9 @@ mod tests {
             "0131",
             "01/31/26",
             "now - 1 hour",
+            "now+1hourx",
+            "now+ 1hour",
+            "now+2000000000",
             "0",
         ] {
             assert_eq!(read(text), Err(None), "{text}");

@@ -54,8 +54,10 @@ pub struct Record {
     pub qos: Option<String>,
     pub cpus: u32,
     pub node_count: u32,
-    /// MiB per node; none is the default, which is one of a CPU.
+    /// MiB per node; zero is all.
     pub memory: Option<u64>,
+    /// MiB per CPU; without either it is the cluster's.
+    pub memory_per_cpu: Option<u64>,
     pub features: Option<String>,
     pub time_limit: Option<u64>,
     pub workdir: String,
@@ -79,9 +81,14 @@ impl Record {
             account: job.account.clone(),
             partition: job.partition.clone(),
             qos: request.qos.clone(),
-            cpus: job.wanted_cpus(),
-            node_count: request.nodes.max(1),
+            cpus: job.cpus_on(0),
+            node_count: if request.no_nodes {
+                0
+            } else {
+                request.nodes.max(1)
+            },
             memory: request.memory,
+            memory_per_cpu: request.memory_per_cpu,
             features: request.features.clone(),
             time_limit: job.time_limit,
             workdir: request.workdir.clone(),
@@ -95,7 +102,6 @@ impl Record {
     /// Adds the job's present state under the name `state`.
     pub fn note(&mut self, job: &Job, state: String, now: Moment) {
         let ended = matches!(job.base, Base::Cancelled | Base::Deadline);
-        let nodes = u32::try_from(job.nodes.len()).unwrap_or(u32::MAX);
         let never_started = ended && job.nodes.is_empty();
         self.entries.push(Entry {
             at: now,
@@ -107,13 +113,7 @@ impl Record {
             nodes: job.nodes.clone(),
             reason: job.reason.clone(),
             held: job.hold.is_some(),
-            cpus: if job.request.exclusive {
-                job.cpus_per_node.saturating_mul(nodes)
-            } else if nodes > 0 {
-                job.cpus_on(nodes)
-            } else {
-                0
-            },
+            cpus: job.had_cpus(),
             idle: job.idle,
             suspended: job.suspended,
         });

@@ -46,6 +46,8 @@ pub struct Partition {
     pub nodes: Vec<String>,
     /// MaxTime in minutes; none is UNLIMITED.
     pub max_time: Option<u64>,
+    /// MaxNodes; none is UNLIMITED.
+    pub max_nodes: Option<u32>,
     /// DefaultTime in minutes; none is MaxTime.
     pub default_time: Option<u64>,
     /// State=UP.
@@ -59,6 +61,7 @@ impl Partition {
             name: name.into(),
             nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
             max_time: None,
+            max_nodes: None,
             default_time: None,
             up: true,
         }

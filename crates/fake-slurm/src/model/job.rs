@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::dependency::Dependencies;
 use super::state::{Base, Flag, Flags, shown};
 use super::variables::Variables;
 use crate::generation::Generation;
@@ -33,12 +34,18 @@ pub struct Request {
     /// Minutes; none is the partition's default.
     pub time_limit: Option<u64>,
     pub nodes: u32,
-    /// The most nodes it takes where they are free (`--nodes=1-2`); zero is no more than `nodes`.
+    /// `--nodes=0`, which a held job may ask for.
+    pub no_nodes: bool,
+    /// The most nodes it takes where they are free (`--nodes=1-2`); zero is as many as its tasks
+    /// need.
     pub max_nodes: u32,
     pub tasks: u32,
     pub cpus_per_task: u32,
-    /// MiB per node.
+    pub ntasks_per_node: u32,
+    /// MiB per node; zero is all that a node has.
     pub memory: Option<u64>,
+    /// MiB per CPU, where that was asked for instead.
+    pub memory_per_cpu: Option<u64>,
     pub exclusive: bool,
     pub nodelist: Option<String>,
     pub exclude: Option<String>,
@@ -59,6 +66,20 @@ pub struct Request {
     /// What the script gets as its environment, without what slurmd adds.
     pub environment: Variables,
     pub arguments: Vec<String>,
+}
+
+impl Request {
+    /// How many CPUs it needs on one node at least.
+    pub(crate) fn least_cpus(&self) -> u32 {
+        let tasks = self.ntasks_per_node.max(1);
+        tasks.saturating_mul(self.cpus_per_task.max(1))
+    }
+
+    /// How many CPUs all its tasks need together.
+    pub(super) fn all_cpus(&self) -> u32 {
+        let tasks = self.tasks.max(1);
+        tasks.saturating_mul(self.cpus_per_task.max(1))
+    }
 }
 
 /// Why a job is not to be scheduled: its priority is zero.
@@ -148,6 +169,8 @@ pub struct Job {
     pub flags: Flags,
     /// Why it waits, or why it failed.
     pub reason: String,
+    /// What it still waits for.
+    pub dependencies: Dependencies,
     /// Why it is held.
     pub hold: Option<Hold>,
     /// When it was submitted, or last requeued.
@@ -218,18 +241,31 @@ impl Job {
 
     /// How many CPUs it asks for in all.
     pub fn wanted_cpus(&self) -> u32 {
-        let request = &self.request;
-        let cpus = request
-            .tasks
-            .max(1)
-            .saturating_mul(request.cpus_per_task.max(1));
-        cpus.max(request.nodes)
+        if self.request.no_nodes {
+            return 0;
+        }
+        self.request.all_cpus().max(self.request.nodes)
     }
 
     /// How many CPUs it gets on so many nodes: each of them runs something.
     pub fn cpus_on(&self, nodes: u32) -> u32 {
+        let request = &self.request;
+        if nodes == 0 && request.max_nodes > request.nodes {
+            // How many nodes it will be is not known yet.
+            return request.all_cpus();
+        }
         let least = nodes.saturating_mul(self.request.cpus_per_task.max(1));
         self.wanted_cpus().max(least)
+    }
+
+    /// How many CPUs it has or had.
+    pub fn had_cpus(&self) -> u32 {
+        let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        match nodes {
+            0 => 0,
+            nodes if self.request.exclusive => self.cpus_per_node.saturating_mul(nodes),
+            nodes => self.cpus_on(nodes),
+        }
     }
 
     /// Its priority: zero if held or suspended. priority/basic, the default of old, gives falling

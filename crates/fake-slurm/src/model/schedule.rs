@@ -1,8 +1,12 @@
 //! What happens by itself: starts, ends, time limits, epilogs, purges.
 
+use std::time::Duration;
+
 use super::cluster::Cluster;
-use super::job::{Exit, Job};
+use super::dependency::{Bond, Outlook, Requirement, Standing};
+use super::job::{Exit, Hold, Job};
 use super::state::{Base, Flag};
+use crate::generation::Generation;
 use crate::moment::Moment;
 
 impl Cluster {
@@ -40,7 +44,12 @@ impl Cluster {
         let startable = self.startable(job);
         let start = (self.config.scheduling && job.hold.is_none() && startable > self.settled)
             .then_some(startable);
-        start.into_iter().chain(job.request.deadline).min()
+        let ripe = self.next_ripe(job);
+        start
+            .into_iter()
+            .chain(job.request.deadline)
+            .chain(ripe)
+            .min()
     }
 
     fn next_of_running(&self, job: &Job) -> Option<Moment> {
@@ -122,14 +131,20 @@ impl Cluster {
         if !self.config.scheduling {
             return;
         }
-        let waiting = self
-            .jobs
-            .values()
-            .filter(|job| job.is_waiting() && job.hold.is_none());
-        let waiting: Vec<u32> = waiting.map(|job| job.id).collect();
+        let waiting = self.jobs.values().filter(|job| job.is_waiting());
+        let waiting: Vec<(u32, bool)> = waiting.map(|job| (job.id, job.hold.is_some())).collect();
         let mut blocked = false;
-        for id in waiting {
-            match self.obstacle(id, now, blocked) {
+        for (id, held) in waiting {
+            if held {
+                self.review_held(id, now);
+                continue;
+            }
+            let obstacle = match self.review_dependencies(id, now) {
+                Standing::Free => self.obstacle(id, now, blocked),
+                Standing::Waits => Some("Dependency"),
+                Standing::Never => Some("DependencyNeverSatisfied"),
+            };
+            match obstacle {
                 None => self.start(id, now),
                 Some(reason) => {
                     blocked |= reason == "Resources";
@@ -139,13 +154,20 @@ impl Cluster {
         }
     }
 
+    /// Up to 22.05 the scheduler looks at what held jobs wait for, and calls one that can never
+    /// start held by the administrator.
+    fn review_held(&mut self, id: u32, now: Moment) {
+        if self.config.generation <= Generation::V22_05
+            && self.review_dependencies(id, now) == Standing::Never
+        {
+            self.explain(id, Hold::Admin.reason());
+        }
+    }
+
     fn obstacle(&self, id: u32, now: Moment, blocked: bool) -> Option<&'static str> {
         let job = self.jobs.get(&id)?;
         if job.eligible > now {
             return Some("BeginTime");
-        }
-        if let Some(reason) = self.dependency_obstacle(job) {
-            return Some(reason);
         }
         if let Some(reason) = self.never_fits(job) {
             return Some(reason);
@@ -185,7 +207,10 @@ impl Cluster {
         {
             return Some("PartitionTimeLimit");
         }
-        if job.request.nodes as usize > partition.nodes.len() {
+        let beyond = |max| job.request.nodes > max;
+        if partition.max_nodes.is_some_and(beyond)
+            || job.request.nodes as usize > partition.nodes.len()
+        {
             return Some("PartitionNodeLimit");
         }
         let cpus = partition
@@ -198,41 +223,80 @@ impl Cluster {
         too_many.then_some("PartitionConfig")
     }
 
-    fn dependency_obstacle(&self, job: &Job) -> Option<&'static str> {
-        let wanted = job.request.dependency.as_deref()?;
-        for part in wanted.split([',', '?']) {
-            let (kind, ids) = part.split_once(':').unwrap_or((part, ""));
-            if kind == "singleton" {
-                let same = |other: &&Job| {
-                    other.id < job.id
-                        && other.request.name == job.request.name
-                        && other.request.uid == job.request.uid
-                        && !other.is_settled()
-                };
-                if self.jobs.values().any(|other| same(&other)) {
-                    return Some("Dependency");
-                }
-            }
-            for id in ids.split(':').filter_map(|id| id.parse::<u32>().ok()) {
-                if let Some(reason) = self.waits_for(kind, id) {
-                    return Some(reason);
-                }
-            }
+    /// Looks at what a waiting job waits for, and drops what came true.
+    pub(super) fn review_dependencies(&mut self, id: u32, now: Moment) -> Standing {
+        let Some(job) = self
+            .jobs
+            .get(&id)
+            .filter(|job| !job.dependencies.is_empty())
+        else {
+            return Standing::Free;
+        };
+        let mut dependencies = job.dependencies.clone();
+        let standing = dependencies.review(|each| self.outlook(job, each, now));
+        if dependencies != job.dependencies
+            && let Some(job) = self.jobs.get_mut(&id)
+        {
+            job.dependencies = dependencies;
+            self.touched.insert(id);
         }
-        None
+        standing
     }
 
-    fn waits_for(&self, kind: &str, id: u32) -> Option<&'static str> {
-        // A job that is not known any more counts as over and well, as on 22.05.
-        let other = self.jobs.get(&id)?;
-        if kind == "after" {
-            return (other.base == Base::Pending).then_some("Dependency");
+    fn outlook(&self, job: &Job, wanted: &Requirement, now: Moment) -> Outlook {
+        if wanted.bond == Bond::Singleton {
+            return self.outlook_alone(job);
         }
-        if !other.is_settled() {
-            return Some("Dependency");
-        }
+        // A job that is not known any more stands in nobody's way.
+        let Some(other) = self.jobs.get(&wanted.job) else {
+            return Outlook::Fulfilled;
+        };
         let well = other.base == Base::Completed;
-        let never = (kind == "afterok" && !well) || (kind == "afternotok" && well);
-        never.then_some("DependencyNeverSatisfied")
+        let came_true = match wanted.bond {
+            Bond::After => {
+                let ripe = ripe_at(other, wanted).is_some_and(|ripe| ripe <= now);
+                other.base != Base::Pending && ripe
+            }
+            _ if !other.is_settled() => return Outlook::Open,
+            Bond::AfterAny | Bond::Singleton => true,
+            Bond::AfterOk | Bond::AfterCorr => well,
+            Bond::AfterNotOk => !well,
+        };
+        match (came_true, wanted.bond) {
+            (true, _) => Outlook::Fulfilled,
+            (false, Bond::After) => Outlook::Open,
+            (false, _) => Outlook::Failed,
+        }
     }
+
+    fn outlook_alone(&self, job: &Job) -> Outlook {
+        let in_the_way = |other: &&Job| {
+            let namesake =
+                other.request.name == job.request.name && other.request.uid == job.request.uid;
+            let first = other.id < job.id || other.base.is_started();
+            namesake && first && other.id != job.id && !other.is_settled()
+        };
+        if self.jobs.values().any(|other| in_the_way(&other)) {
+            Outlook::Open
+        } else {
+            Outlook::Fulfilled
+        }
+    }
+
+    /// When one of the jobs that it waits for has run for long enough.
+    fn next_ripe(&self, job: &Job) -> Option<Moment> {
+        let wanted = job.dependencies.requirements.iter();
+        let delayed = wanted.filter(|each| each.bond == Bond::After && each.minutes > 0);
+        let ripe = delayed.filter_map(|each| {
+            let other = self.jobs.get(&each.job)?;
+            ripe_at(other, each).filter(|_| other.base != Base::Pending)
+        });
+        ripe.filter(|ripe| *ripe > self.settled).min()
+    }
+}
+
+fn ripe_at(other: &Job, wanted: &Requirement) -> Option<Moment> {
+    let wait = Duration::from_secs(u64::from(wanted.minutes) * 60);
+    // A job may have been given its state by hand.
+    Some(other.start.or(other.end)? + wait)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::accounting::Record;
 use super::cluster::Cluster;
 use super::config::{Node, Partition};
+use super::dependency::{Dependencies, DependencyError, Requirement};
 use super::job::{Exit, Hold, Job, Request};
 use super::refusal::Refusal;
 use super::state::{Base, Flags};
@@ -16,34 +17,36 @@ impl Cluster {
     /// Takes a submission.
     ///
     /// # Errors
-    /// The controller's refusal. One that comes after the job got its number uses the number up
-    /// and leaves a FAILED record in the database, as on 22.05.
+    /// The controller's refusal. One that comes after the job got its number uses the number up.
+    /// If no node will do, the job is there all the same, FAILED.
     pub fn submit(&mut self, request: Request, now: Moment) -> Result<u32, Refusal> {
         self.tick(now);
         let request = self.through_plugin(request);
         let partition = self.partition_for(&request)?.clone();
         self.check_policy(&request, &partition)?;
-        self.check_dependency(&request)?;
-        if request.deadline.is_some_and(|deadline| deadline <= now) {
-            return Err(Refusal::InvalidTimeLimit);
-        }
+        self.check_times(&request, &partition, now)?;
+        self.check_names(&request, &partition)?;
         self.check_room(&request)?;
-        let verdict = self.admits(&request, &partition);
         let id = self.take_id();
-        let job = self.new_job(id, request, &partition, now);
-        if let Err(refusal) = verdict {
-            self.record_refused(job, now);
-            return Err(refusal);
+        let dependencies = self.dependencies_of(&request)?;
+        self.check_late_names(&request, &partition)?;
+        let verdict = self.check_nodes(&request, &partition);
+        let mut job = self.new_job(id, request, &partition, now);
+        job.dependencies = dependencies;
+        if verdict.is_err() {
+            fail(&mut job, now);
         }
         self.records.push(Record::new(&job, now));
         self.jobs.insert(id, job);
         self.touched.insert(id);
+        verdict?;
+        self.review_dependencies(id, now);
         self.schedule(now);
         Ok(id)
     }
 
-    /// Checks a submission without making a job (`--test-only`). It uses a number up all the
-    /// same, as on 22.05.
+    /// Checks a submission without making a job (`--test-only`). It uses a number up where a
+    /// submission would.
     ///
     /// # Errors
     /// The controller's refusal.
@@ -51,21 +54,40 @@ impl Cluster {
         let request = self.through_plugin(request);
         let partition = self.partition_for(&request)?.clone();
         self.check_policy(&request, &partition)?;
-        let verdict = self.admits(&request, &partition);
-        let too_many = request.nodes as usize > partition.nodes.len();
+        self.check_times(&request, &partition, now)?;
+        self.check_names(&request, &partition)?;
         let id = self.take_id();
-        verdict?;
+        self.dependencies_of(&request)?;
+        self.check_late_names(&request, &partition)?;
+        self.check_nodes(&request, &partition)?;
         let mut job = self.new_job(id, request, &partition, now);
-        if too_many || self.never_fits(&job) == Some("PartitionConfig") {
+        let nodes = self.test_nodes(&job, &partition);
+        let never = self.never_fits(&job);
+        if matches!(never, Some("PartitionNodeLimit" | "PartitionConfig")) {
             return Err(Refusal::NodeConfigUnavailable);
         }
-        let most = job.request.max_nodes.max(job.request.nodes).max(1);
-        job.nodes = partition.nodes.into_iter().take(most as usize).collect();
+        job.nodes = nodes;
         job.cpus_per_node = match job.nodes.first().and_then(|name| self.node(name)) {
             Some(node) if job.request.exclusive => node.cpus,
             _ => 0,
         };
         Ok((id, job))
+    }
+
+    /// The nodes that a check names: those asked for, and of the others the first.
+    fn test_nodes(&self, job: &Job, partition: &Partition) -> Vec<String> {
+        let request = &job.request;
+        let wanted = request.nodelist.as_deref().map_or_else(Vec::new, listed);
+        let unwanted = request.exclude.as_deref().map_or_else(Vec::new, listed);
+        let mut names: Vec<&str> = partition.nodes.iter().map(String::as_str).collect();
+        names.retain(|name| !unwanted.contains(name));
+        names.sort_by_key(|name| !wanted.contains(name));
+        let most = request.max_nodes.max(request.nodes).max(1);
+        names
+            .into_iter()
+            .take(most as usize)
+            .map(str::to_owned)
+            .collect()
     }
 
     fn through_plugin(&self, mut request: Request) -> Request {
@@ -75,6 +97,14 @@ impl Cluster {
         }
         if let Some(name) = &plugin.name {
             request.name.clone_from(name);
+        }
+        // The names of any other QOS are known to the database alone.
+        let known = |name: &String| match &self.config.qos {
+            Some(all) => all.contains(name),
+            None => name == "normal" || self.config.generation >= Generation::V24_11,
+        };
+        if self.config.qos.is_none() && request.qos.as_ref().is_some_and(|qos| !known(qos)) {
+            request.qos = Some(String::new());
         }
         if plugin.force_requeue {
             request.requeue = Some(true);
@@ -121,9 +151,12 @@ impl Cluster {
                 .find(|known| known.name == name)
         };
         let mut chosen = None;
-        for name in wanted.split(',') {
+        for name in wanted.split(',').filter(|name| !name.is_empty()) {
             let partition = find(name).ok_or(Refusal::InvalidPartitionName)?;
             chosen = chosen.or(Some(partition).filter(|partition| partition.up));
+        }
+        if wanted.split(',').all(str::is_empty) {
+            return Err(Refusal::InvalidPartitionName);
         }
         chosen
             .or_else(|| find(wanted))
@@ -152,80 +185,121 @@ impl Cluster {
         Ok(())
     }
 
-    fn check_dependency(&self, request: &Request) -> Result<(), Refusal> {
-        let Some(wanted) = &request.dependency else {
+    /// A deadline that is over, and from 24.11 on one that comes before the time limit.
+    fn check_times(
+        &self,
+        request: &Request,
+        partition: &Partition,
+        now: Moment,
+    ) -> Result<(), Refusal> {
+        let Some(deadline) = request.deadline else {
             return Ok(());
         };
-        let kinds = [
-            "after",
-            "afterok",
-            "afternotok",
-            "afterany",
-            "aftercorr",
-            "afterburstbuffer",
-        ];
-        let strict = self.config.generation >= Generation::V24_11;
-        for part in wanted.split([',', '?']).filter(|part| *part != "singleton") {
-            let (kind, ids) = part.split_once(':').ok_or(Refusal::Dependency)?;
-            let known = |id: &str| {
-                let number = id.split(['+', '_']).next().unwrap_or(id).parse::<u32>();
-                number.is_ok_and(|id| !strict || self.jobs.contains_key(&id))
-            };
-            if !kinds.contains(&kind) || !ids.split(':').all(known) {
-                return Err(Refusal::Dependency);
-            }
-        }
-        Ok(())
-    }
-
-    /// What the controller checks once the job has a number.
-    fn admits(&self, request: &Request, partition: &Partition) -> Result<(), Refusal> {
-        let nodes = || self.nodes_of(partition);
-        if request.licenses.is_some() {
-            return Err(Refusal::InvalidLicense);
-        }
-        let cpus = nodes().map(|node| node.cpus);
-        let widest = cpus.clone().max().unwrap_or(0);
-        let wanted = request
-            .tasks
-            .max(1)
-            .saturating_mul(request.cpus_per_task.max(1));
-        // More than all nodes have together is taken, and waits (PartitionConfig).
-        if request.cpus_per_task > widest && wanted <= cpus.sum() {
-            return Err(Refusal::NodeConfigUnavailable);
-        }
-        self.admits_names(request, partition)?;
-        if request.reservation.is_some() {
-            return Err(Refusal::ReservationInvalid);
-        }
-        if let Some(memory) = request.memory
-            && !nodes().any(|node| node.memory >= memory)
-        {
-            return Err(Refusal::NodeConfigUnavailable);
-        }
-        Ok(())
-    }
-
-    /// Nodes, generic resources and features, in the order in which the controller looks at them.
-    fn admits_names(&self, request: &Request, partition: &Partition) -> Result<(), Refusal> {
-        let features = || {
-            let mut nodes = self.nodes_of(partition);
-            let wanted = request.features.as_deref();
-            let there = wanted.is_none_or(|wanted| nodes.any(|node| has_features(node, wanted)));
-            there.then_some(()).ok_or(Refusal::InvalidFeature)
-        };
-        let nodes = || {
-            let usable = self.has_nodelist(request, partition);
-            usable.then_some(()).ok_or(Refusal::InvalidNodeName)
-        };
-        let gres = || {
-            let there = self.has_gres(request);
-            there.then_some(()).ok_or(Refusal::InvalidGres)
-        };
-        if self.config.generation >= Generation::V24_11 {
-            features().and_then(|()| nodes()).and_then(|()| gres())
+        let limit = request.time_limit.or(partition.default_time);
+        let limit = limit.filter(|minutes| *minutes != u64::MAX).unwrap_or(0);
+        let start = request.begin.unwrap_or(now).max(now);
+        let late = if self.config.generation >= Generation::V24_11 {
+            deadline <= now || start + Duration::from_secs(limit.saturating_mul(60)) > deadline
         } else {
-            nodes().and_then(|()| gres()).and_then(|()| features())
+            deadline < now
+        };
+        if late {
+            Err(Refusal::InvalidTimeLimit)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn dependencies_of(&self, request: &Request) -> Result<Dependencies, Refusal> {
+        let generation = self.config.generation;
+        let Some(wanted) = &request.dependency else {
+            return Ok(Dependencies::default());
+        };
+        let read = Dependencies::parse(wanted, generation).map_err(|error| match error {
+            DependencyError::Refused(refusal) => refusal,
+            DependencyError::NotPlayed => Refusal::Dependency,
+        })?;
+        let known = |each: &Requirement| {
+            !each.bond.needs_known_job(generation) || self.jobs.contains_key(&each.job)
+        };
+        if read.requirements.iter().all(known) {
+            Ok(read)
+        } else {
+            Err(Refusal::Dependency)
+        }
+    }
+
+    /// What is looked at before the job has a number: nodes, generic resources, licences, and from
+    /// 24.11 on features, which come first there.
+    fn check_names(&self, request: &Request, partition: &Partition) -> Result<(), Refusal> {
+        if self.config.generation >= Generation::V24_11 {
+            self.check_features(request, partition)?;
+        }
+        if !self.has_nodelists(request, partition) {
+            return Err(Refusal::InvalidNodeName);
+        }
+        if !self.has_gres(request) {
+            return Err(Refusal::InvalidGres);
+        }
+        match &request.licenses {
+            Some(_) => Err(Refusal::InvalidLicense),
+            None => Ok(()),
+        }
+    }
+
+    /// What is looked at once the job has a number, held or not.
+    fn check_late_names(&self, request: &Request, partition: &Partition) -> Result<(), Refusal> {
+        if self.config.generation < Generation::V24_11 {
+            self.check_features(request, partition)?;
+        }
+        match &request.reservation {
+            Some(_) => Err(Refusal::ReservationInvalid),
+            None => Ok(()),
+        }
+    }
+
+    fn check_features(&self, request: &Request, partition: &Partition) -> Result<(), Refusal> {
+        let mut nodes = self.nodes_of(partition);
+        let wanted = request.features.as_deref();
+        let there = wanted.is_none_or(|wanted| nodes.any(|node| has_features(node, wanted)));
+        there.then_some(()).ok_or(Refusal::InvalidFeature)
+    }
+
+    /// Whether there are nodes that could ever run it. Of a held job nobody asks.
+    fn check_nodes(&self, request: &Request, partition: &Partition) -> Result<(), Refusal> {
+        // A job that the partition's limits keep waiting is not looked at either.
+        let too_long = partition.max_time.zip(request.time_limit);
+        let too_many = partition.max_nodes.map(|max| request.nodes > max);
+        let limited = too_long.is_some_and(|(max, asked)| asked > max) || too_many == Some(true);
+        if request.hold || limited {
+            return Ok(());
+        }
+        if request.no_nodes {
+            return Err(Refusal::InvalidNodeCount);
+        }
+        let excluded = request.exclude.as_deref().map_or_else(Vec::new, listed);
+        let usable = || {
+            let nodes = self.nodes_of(partition);
+            nodes.filter(|node| !excluded.contains(&node.name.as_str()))
+        };
+        let (cpus, count) = (usable().map(|node| node.cpus), usable().count());
+        let (each, all) = (request.least_cpus(), request.all_cpus());
+        let widest = cpus.clone().max().unwrap_or(0);
+        // More than all nodes have together is taken up to 22.05 and by 26.05: it waits.
+        let beyond = all > self.nodes_of(partition).map(|node| node.cpus).sum()
+            || request.nodes as usize > partition.nodes.len();
+        let most = request.max_nodes as usize;
+        let too_few = most > 0 && cpus.clone().take(most).sum::<u32>() < all;
+        let for_cpus = request.memory_per_cpu.unwrap_or(0);
+        let memory = request
+            .memory
+            .unwrap_or(for_cpus.saturating_mul(u64::from(each)));
+        let fits = !beyond && each <= widest && !too_few && request.nodes as usize <= count
+            || beyond && self.config.generation != Generation::V24_11;
+        if fits && count > 0 && usable().any(|node| node.memory >= memory) {
+            Ok(())
+        } else {
+            Err(Refusal::NodeConfigUnavailable)
         }
     }
 
@@ -234,16 +308,14 @@ impl Cluster {
         names.filter_map(|name| self.node(name))
     }
 
-    fn has_nodelist(&self, request: &Request, partition: &Partition) -> bool {
-        let Some(wanted) = &request.nodelist else {
-            return true;
+    fn has_nodelists(&self, request: &Request, partition: &Partition) -> bool {
+        let wanted = request.nodelist.as_deref().map_or_else(Vec::new, listed);
+        let unwanted = request.exclude.as_deref().map_or_else(Vec::new, listed);
+        let known = |name: &&str| self.node(name).is_some();
+        let usable = |name: &&str| {
+            self.nodes_of(partition).any(|node| node.name == **name) && !unwanted.contains(name)
         };
-        let excluded = request.exclude.as_deref().unwrap_or_default();
-        let usable = |name: &str| {
-            self.nodes_of(partition).any(|node| node.name == name)
-                && !excluded.split(',').any(|each| each == name)
-        };
-        wanted.split(',').all(usable)
+        wanted.iter().all(usable) && unwanted.iter().all(known)
     }
 
     /// Whether each kind of generic resource that it names is on some node.
@@ -273,6 +345,7 @@ impl Cluster {
             base: Base::Pending,
             flags: Flags::default(),
             reason,
+            dependencies: Dependencies::default(),
             hold,
             submit: now,
             eligible: request.begin.unwrap_or(now).max(now),
@@ -294,19 +367,25 @@ impl Cluster {
         }
     }
 
-    fn record_refused(&mut self, mut job: Job, now: Moment) {
-        job.base = Base::Failed;
-        job.exit = Exit::status(1);
-        job.start = Some(now);
-        job.end = Some(now);
-        self.records.push(Record::new(&job, now));
-    }
-
     /// From when on the scheduler looks at a waiting job.
     pub(super) fn startable(&self, job: &Job) -> Moment {
         let submitted = job.submit + self.config.start_delay;
         submitted.max(job.eligible + Duration::ZERO)
     }
+}
+
+fn listed(names: &str) -> Vec<&str> {
+    names.split(',').collect()
+}
+
+/// No node will do.
+fn fail(job: &mut Job, now: Moment) {
+    job.base = Base::Failed;
+    "BadConstraints".clone_into(&mut job.reason);
+    job.exit = Exit::status(1);
+    job.last_exit = job.exit;
+    job.start = Some(now);
+    job.end = Some(now);
 }
 
 fn has_features(node: &Node, wanted: &str) -> bool {

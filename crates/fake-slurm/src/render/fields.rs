@@ -101,9 +101,7 @@ pub(crate) const FIELDS: &[Field] = &[
         context.style.show_or(job.request.deadline, "N/A")
     }),
     field("DelayBoot", NONE, "DELAY_BOOT", |_, _| "0:00".to_owned()),
-    field("Dependency", 'E', "DEPENDENCY", |job, _| {
-        null(&job.request.dependency)
-    }),
+    field("Dependency", 'E', "DEPENDENCY", |job, _| dependency(job)),
     field("DerivedEC", NONE, "DERIVED_EC", |_, context| {
         if context.generation() >= Generation::V24_11 {
             "0:0".to_owned()
@@ -144,7 +142,7 @@ pub(crate) const FIELDS: &[Field] = &[
     }),
     field("MCSLabel", NONE, "MCSLABEL", |_, _| "(null)".to_owned()),
     field("MinCpus", 'c', "MIN_CPUS", |job, _| {
-        job.request.cpus_per_task.max(1).to_string()
+        job.request.least_cpus().to_string()
     }),
     field("MinMemory", 'm', "MIN_MEMORY", memory),
     field("MinTime", NONE, "TIME_MIN", |_, _| "0:00".to_owned()),
@@ -153,8 +151,8 @@ pub(crate) const FIELDS: &[Field] = &[
     field("Nice", 'y', "NICE", |job, _| job.request.nice.to_string()),
     field("NodeList", 'N', "NODELIST", |job, _| hostlist(&job.nodes)),
     field("NumCPUs", 'C', "CPUS", cpus),
-    field("NumNodes", 'D', "NODES", |job, _| {
-        node_count(job).to_string()
+    field("NumNodes", 'D', "NODES", |job, context| {
+        shown_nodes(job, context.cluster).to_string()
     }),
     field("NumTasks", NONE, "TASKS", |job, _| {
         job.request.tasks.max(1).to_string()
@@ -165,9 +163,7 @@ pub(crate) const FIELDS: &[Field] = &[
         let allowed = context.generation() < Generation::V26_05 && !job.request.exclusive;
         if allowed { "OK" } else { "NO" }.to_owned()
     }),
-    field("Partition", 'P', "PARTITION", |job, _| {
-        job.partition.clone()
-    }),
+    field("Partition", 'P', "PARTITION", |job, _| partition(job)),
     field("PendingTime", NONE, "PENDING_TIME", |job, context| {
         let until = job.start.unwrap_or(context.now);
         until.since(job.submit).as_secs().to_string()
@@ -185,11 +181,9 @@ pub(crate) const FIELDS: &[Field] = &[
     field("ReasonList", 'R', "NODELIST(REASON)", reason_list),
     field("Reboot", NONE, "REBOOT", |_, _| "0".to_owned()),
     field("ReqNodes", 'n', "REQ_NODES", |job, _| {
-        job.request.nodelist.clone().unwrap_or_default()
+        names(&job.request.nodelist)
     }),
-    field("", 'x', "EXC_NODES", |job, _| {
-        job.request.exclude.clone().unwrap_or_default()
-    }),
+    field("", 'x', "EXC_NODES", |job, _| names(&job.request.exclude)),
     field("Requeue", NONE, "REQUEUE", |job, _| {
         u8::from(job.requeue).to_string()
     }),
@@ -247,8 +241,42 @@ pub(crate) const FIELDS: &[Field] = &[
     }),
 ];
 
+fn names(list: &Option<String>) -> String {
+    let names = list.iter().flat_map(|list| list.split(','));
+    let names: Vec<String> = names.map(str::to_owned).collect();
+    hostlist(&names)
+}
+
+/// A job that waits shows every partition that it named.
+fn partition(job: &Job) -> String {
+    let named = job.request.partition.as_ref();
+    let waiting = named.filter(|_| job.base == Base::Pending && job.start.is_none());
+    waiting.unwrap_or(&job.partition).clone()
+}
+
+/// A job that waits shows the nodes that its tasks will need.
+fn shown_nodes(job: &Job, cluster: &Cluster) -> usize {
+    let count = node_count(job);
+    let widest = cluster.config.nodes.iter().map(|node| node.cpus).max();
+    let request = &job.request;
+    if !job.nodes.is_empty() || request.no_nodes || request.ntasks_per_node > 0 {
+        return count;
+    }
+    let on_each = widest.unwrap_or(1) / request.cpus_per_task.max(1);
+    count.max(request.tasks.div_ceil(on_each.max(1)) as usize)
+}
+
 fn null(value: &Option<String>) -> String {
     value.clone().unwrap_or_else(|| "(null)".to_owned())
+}
+
+/// What it still waits for.
+pub(crate) fn dependency(job: &Job) -> String {
+    if job.dependencies.is_empty() {
+        "(null)".to_owned()
+    } else {
+        job.dependencies.to_string()
+    }
 }
 
 /// The script's path, or `(null)` if it came from stdin.
@@ -281,7 +309,9 @@ pub(crate) fn stdout(job: &Job) -> String {
 
 /// How many nodes it has, had, or will have.
 pub(crate) fn node_count(job: &Job) -> usize {
-    if job.nodes.is_empty() {
+    if job.request.no_nodes {
+        0
+    } else if job.nodes.is_empty() {
         job.request.nodes.max(1) as usize
     } else {
         job.nodes.len()
@@ -290,11 +320,13 @@ pub(crate) fn node_count(job: &Job) -> usize {
 
 /// How many CPUs it has, had, or will have.
 pub(crate) fn cpu_count(job: &Job) -> u32 {
-    let nodes = u32::try_from(job.nodes.len()).unwrap_or(u32::MAX);
-    if job.nodes.is_empty() || !job.request.exclusive {
-        return job.cpus_on(nodes);
+    if job.request.no_nodes {
+        0
+    } else if job.nodes.is_empty() {
+        job.cpus_on(0)
+    } else {
+        job.had_cpus()
     }
-    job.cpus_per_node.saturating_mul(nodes)
 }
 
 fn cpus(job: &Job, _: &Context<'_>) -> String {
@@ -303,7 +335,9 @@ fn cpus(job: &Job, _: &Context<'_>) -> String {
 
 /// MiB, of a node or, where it named none, of a CPU.
 pub(crate) fn mebibytes(job: &Job, cluster: &Cluster) -> u64 {
-    job.request.memory.unwrap_or(cluster.config.memory_per_cpu)
+    let request = &job.request;
+    let asked = request.memory.or(request.memory_per_cpu);
+    asked.unwrap_or(cluster.config.memory_per_cpu)
 }
 
 fn memory(job: &Job, context: &Context<'_>) -> String {
@@ -312,19 +346,38 @@ fn memory(job: &Job, context: &Context<'_>) -> String {
 
 /// `100M`, or `2G` where that is the same.
 pub(crate) fn mebibytes_text(mebibytes: u64) -> String {
-    if mebibytes >= 1024 && mebibytes.is_multiple_of(1024) {
-        format!("{}G", mebibytes / 1024)
-    } else {
-        format!("{mebibytes}M")
+    match mebibytes {
+        0 => "0".to_owned(),
+        gibibytes if gibibytes.is_multiple_of(1024) => format!("{}G", gibibytes / 1024),
+        mebibytes => format!("{mebibytes}M"),
+    }
+}
+
+/// MiB on all nodes, of a job that asked for so much per node or per CPU. Zero per node is all
+/// that a node has.
+pub(crate) fn memory_in_all(
+    (each, per_cpu): (Option<u64>, Option<u64>),
+    cluster: &Cluster,
+    cpus: u32,
+    nodes: usize,
+) -> u64 {
+    let per_cpu = per_cpu.unwrap_or(cluster.config.memory_per_cpu);
+    match each {
+        Some(0) => {
+            let whole = cluster.config.nodes.first().map_or(0, |node| node.memory);
+            whole * nodes as u64
+        }
+        Some(each) => each * nodes as u64,
+        None => per_cpu * u64::from(cpus),
     }
 }
 
 /// `cpu=1,mem=100M,node=1,billing=1`.
 pub(crate) fn tres(job: &Job, cluster: &Cluster) -> String {
     let (cpus, nodes) = (cpu_count(job), node_count(job));
-    let per_node = job.request.memory.map(|memory| memory * nodes as u64);
-    let memory = per_node.unwrap_or(cluster.config.memory_per_cpu * u64::from(cpus));
-    format!("cpu={cpus},mem={memory}M,node={nodes},billing={cpus}")
+    let asked = (job.request.memory, job.request.memory_per_cpu);
+    let memory = mebibytes_text(memory_in_all(asked, cluster, cpus, nodes));
+    format!("cpu={cpus},mem={memory},node={nodes},billing={cpus}")
 }
 
 /// Seconds that it ran, without those in which it was suspended.

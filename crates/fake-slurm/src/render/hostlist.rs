@@ -107,14 +107,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_taken_apart() {
+    fn lists_come_apart() {
         let names = |list: &str| expand(list).map(|names| names.join(" "));
         assert_eq!(names("n1"), Some("n1".to_owned()));
-        assert_eq!(names("n[1-2,4],login"), Some("n1 n2 n4 login".to_owned()));
+        assert_eq!(
+            names("n[1-3,7],login").as_deref(),
+            Some("n1 n2 n3 n7 login")
+        );
         assert_eq!(names("gpu[08-10]"), Some("gpu08 gpu09 gpu10".to_owned()));
         assert_eq!(names(""), Some(String::new()));
-        for wrong in ["n[", "n[1]x", "n]", "n[1", "n[2-1]", "n[a]", "n[[1]]"] {
-            assert_eq!(names(wrong), None, "{wrong}");
+        let broken = [
+            "n[", "n[1]x", "n]", "n[1", "n[2-1]", "n[a]", "n[]", "n[1-2]x", "n[[1]]",
+        ];
+        for broken in broken {
+            assert_eq!(names(broken), None, "{broken}");
         }
     }
 

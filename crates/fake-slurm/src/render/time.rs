@@ -1,7 +1,5 @@
 //! Times and durations as Slurm prints them.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -124,9 +122,12 @@ pub(crate) fn parse_limit(text: &str) -> Option<u64> {
     {
         return Some(u64::MAX);
     }
+    let text = text
+        .strip_suffix('-')
+        .map_or_else(|| text.to_owned(), |days| format!("{days}-0"));
     let (days, clock) = match text.split_once('-') {
         Some((days, clock)) => (Some(days.parse::<u64>().ok()?), clock),
-        None => (None, text),
+        None => (None, text.as_str()),
     };
     let parts: Option<Vec<u64>> = clock.split(':').map(|part| part.parse().ok()).collect();
     let seconds = match (days, parts?.as_slice()) {
@@ -145,31 +146,6 @@ pub(crate) fn parse_limit(text: &str) -> Option<u64> {
     } else {
         seconds.div_ceil(60)
     })
-}
-
-/// Reads `--begin` and `--deadline`: `now`, `now+N[unit]`, or a local time.
-pub(crate) fn parse_when(text: &str, now: Moment) -> Option<Moment> {
-    if let Some(rest) = text.strip_prefix("now") {
-        let rest = rest.strip_prefix('+').unwrap_or(rest);
-        let digits = rest.trim_end_matches(|character: char| !character.is_ascii_digit());
-        let unit = match &rest[digits.len()..] {
-            "" | "s" | "sec" | "second" | "seconds" => 1,
-            "min" | "minute" | "minutes" => 60,
-            "hour" | "hours" => 3600,
-            "day" | "days" => 86_400,
-            "week" | "weeks" => 604_800,
-            _ => return None,
-        };
-        let count: u64 = if digits.is_empty() {
-            0
-        } else {
-            digits.parse().ok()?
-        };
-        return Some(now + Duration::from_secs(count.checked_mul(unit)?));
-    }
-    let civil: jiff::civil::DateTime = text.parse().ok()?;
-    let zoned = civil.to_zoned_datetime(TimeZone::system()).ok()?;
-    Some(Moment::from_seconds(zoned.timestamp().as_second()))
 }
 
 #[cfg(test)]

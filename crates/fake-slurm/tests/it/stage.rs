@@ -34,7 +34,9 @@ impl Stage {
         let [low, high] = partitions;
         let mut all = vec![Partition::new("batch", &nodes), short, low, high];
         if case.contains("node-limit") {
-            all.push(Partition::new("one", &["n1"]));
+            let mut one = Partition::new("one", &["n1"]);
+            one.max_nodes = Some(1);
+            all.push(one);
         }
         let home = if case.contains("clusters.") {
             "alpha"

@@ -4,7 +4,7 @@ use super::names;
 use crate::generation::Generation;
 use crate::model::{Cluster, Entry, Exit, Record};
 use crate::moment::Moment;
-use crate::render::fields::mebibytes_text;
+use crate::render::fields::{mebibytes_text, memory_in_all};
 use crate::render::hostlist::hostlist;
 use crate::render::time::{TimeStyle, limit_long, long_duration};
 
@@ -48,7 +48,8 @@ const FIELDS: &[Field] = &[
         if nodes == 0 {
             return String::new();
         }
-        tres(cpus(shown), allocated_memory(shown), nodes)
+        let cpus = cpus(shown);
+        tres(cpus, memory_of(shown, cpus, nodes), nodes)
     }),
     field("Cluster", 10, |shown| shown.cluster.config.name.clone()),
     field("Comment", 14, |shown| {
@@ -200,19 +201,13 @@ fn cpu_seconds(shown: &Shown<'_>) -> u64 {
 /// MiB that it asked for in all.
 fn memory(shown: &Shown<'_>) -> u64 {
     let record = shown.record;
-    let each = record
-        .memory
-        .map(|each| each * u64::from(record.node_count));
-    let per_cpu = shown.cluster.config.memory_per_cpu;
-    each.unwrap_or_else(|| per_cpu * u64::from(record.cpus))
+    memory_of(shown, record.cpus, record.node_count as usize)
 }
 
-/// MiB that it has or had in all.
-fn allocated_memory(shown: &Shown<'_>) -> u64 {
-    let nodes = shown.entry.nodes.len() as u64;
-    let each = shown.record.memory.map(|each| each * nodes);
-    let per_cpu = shown.cluster.config.memory_per_cpu;
-    each.unwrap_or_else(|| per_cpu * u64::from(cpus(shown)))
+/// MiB that a job of that kind has on so many CPUs and nodes.
+fn memory_of(shown: &Shown<'_>, cpus: u32, nodes: usize) -> u64 {
+    let asked = (shown.record.memory, shown.record.memory_per_cpu);
+    memory_in_all(asked, shown.cluster, cpus, nodes)
 }
 
 fn tres(cpus: u32, mebibytes: u64, nodes: usize) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::when::parse_when;
+use super::super::when::{Nearest, parse_when};
 use super::super::{Answering, listed};
 use super::fields::{Shown, eligible};
 use crate::call::Reply;
@@ -79,7 +79,7 @@ impl Asked {
         let default = match &self.states {
             _ if named => Moment::from_seconds(0),
             Some(_) => now,
-            None => parse_when("midnight", now, answering.call)
+            None => parse_when("midnight", Nearest::Before, now, answering.call)
                 .ok()
                 .flatten()
                 .unwrap_or(now),
@@ -170,7 +170,8 @@ fn is(entry: &Entry, state: Base) -> bool {
 }
 
 fn time(answering: &Answering<'_>, text: &str) -> Result<Option<Moment>, Reply> {
-    parse_when(text, answering.now, answering.call).map_err(|wrong| match wrong {
+    let read = parse_when(text, Nearest::Before, answering.now, answering.call);
+    read.map_err(|wrong| match wrong {
         Some(at) => Reply::fail(
             1,
             format!("Invalid time specification (pos={at}): {text}\n"),

@@ -2,8 +2,8 @@
 
 use crate::model::{Base, Job};
 use crate::render::fields::{
-    Context, command, cpu_count, end_moment, mebibytes, mebibytes_text, node_count, qos, stdout,
-    time_used, tres,
+    Context, command, cpu_count, dependency, end_moment, mebibytes, mebibytes_text, node_count,
+    qos, stdout, time_used, tres,
 };
 use crate::render::hostlist::hostlist;
 use crate::render::time::{limit_long, long_duration};
@@ -42,7 +42,7 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
             "JobState={} Reason={} Dependency={}",
             job.shown(generation).0,
             job.reason.replace(' ', "_"),
-            null(&request.dependency)
+            dependency(job)
         ),
         format!(
             "Requeue={} Restarts={} BatchFlag=1 Reboot=0 ExitCode={}",

@@ -1,6 +1,6 @@
 //! `scontrol update` of jobs.
 
-use super::super::when::parse_when;
+use super::super::when::{Nearest, parse_when};
 use super::super::{Answer, Answering};
 use crate::call::Reply;
 use crate::model::Refusal;
@@ -180,7 +180,7 @@ fn change<'a>(
                 return Ok(None);
             }
         },
-        "starttime" => match parse_when(value, answering.now, answering.call) {
+        "starttime" => match parse_when(value, Nearest::After, answering.now, answering.call) {
             Ok(Some(at)) => Change::Start(at),
             Err(Some(at)) => {
                 let text = format!("Invalid time specification (pos={at}): {value}\n");

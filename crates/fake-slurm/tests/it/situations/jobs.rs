@@ -230,8 +230,9 @@ pub(super) const JOBS: &[(&str, Setup)] = &[
         stage.submit();
     }),
     ("deadline", |stage| {
-        stage.request.deadline = Some(stage.now + Duration::from_secs(30));
+        stage.request.time_limit = Some(1);
+        stage.request.deadline = Some(stage.now + Duration::from_secs(75));
         stage.held();
-        stage.wait(31);
+        stage.wait(76);
     }),
 ];
