@@ -18,6 +18,7 @@ use crate::supervisor::supervise;
 const USAGE: &str = "\
 usage: fake-slurm new DIR [--generation 20.11|22.05|24.11|26.05] [--run-jobs]
                           [--start-delay SECONDS] [--epilog SECONDS] [--name NAME]
+                          [--kill-wait SECONDS] [--min-job-age SECONDS]
        fake-slurm fault DIR FAULT-AS-JSON
        fake-slurm fault DIR clear
        fake-slurm controller DIR up|down|hung|stale|authentication|munge
@@ -97,6 +98,17 @@ fn dispatch(arguments: &[OsString]) -> Result<(), AdminError> {
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if words.iter().any(|word| matches!(*word, "--help" | "-h")) {
+        return Ok(io::stdout().write_all(USAGE.as_bytes())?);
+    }
+    if let [verb, option, ..] = words.as_slice()
+        && option.starts_with('-')
+    {
+        // A directory of such a name can be called ./-NAME.
+        return Err(AdminError::Usage(format!(
+            "{verb}: no such option: {option}"
+        )));
+    }
     match words.as_slice() {
         ["new", directory, options @ ..] => new(directory, options),
         ["fault", directory, "clear"] => Ok(FakeCluster::open(directory)?.clear_faults()?),
@@ -115,7 +127,7 @@ fn dispatch(arguments: &[OsString]) -> Result<(), AdminError> {
         ["jobs", directory] => print_lines(FakeCluster::open(directory)?.jobs()?.iter()),
         ["log", directory] => print_lines(FakeCluster::open(directory)?.calls()?.iter()),
         ["stop", directory] => Ok(FakeCluster::open(directory)?.stop()?),
-        ["--help" | "-h" | "help"] => Ok(io::stdout().write_all(USAGE.as_bytes())?),
+        ["help", ..] => Ok(io::stdout().write_all(USAGE.as_bytes())?),
         ["--version" | "-V"] => Ok(writeln!(io::stdout(), "{}", env!("CARGO_PKG_VERSION"))?),
         [verb, ..] => Err(AdminError::Usage(format!("unknown or incomplete: {verb}"))),
         [] => Err(AdminError::Usage("nothing to do".to_owned())),

@@ -144,3 +144,51 @@ fn a_reader_that_has_enough_is_no_mistake() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+/// Help is given, and what is no directory makes none.
+#[test]
+fn help_and_options_are_no_directories() {
+    let directory = tempfile::tempdir().unwrap();
+    let stub = fake_slurm::stub_executable().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(&stub);
+        command.args(arguments).current_dir(directory.path());
+        Said::from(command.stdin(Stdio::null()).output().unwrap())
+    };
+    let verbs = [
+        "new",
+        "fault",
+        "controller",
+        "accounting",
+        "lose-state",
+        "advance",
+        "jobs",
+    ];
+    for verb in verbs.into_iter().chain(["log", "stop"]) {
+        for help in [
+            &[verb, "--help"][..],
+            &[verb, "-h"],
+            &[verb, "somewhere", "--help"],
+        ] {
+            let said = run(help);
+            assert_eq!(said.status, Some(0), "{help:?}: {}", said.stderr);
+            assert!(
+                said.stdout.starts_with("usage: fake-slurm new DIR"),
+                "{help:?}"
+            );
+        }
+        let said = run(&[verb, "--bogus"]);
+        assert_eq!(said.status, Some(2), "{verb}: {}", said.stdout);
+        assert!(
+            said.stderr.contains("no such option: --bogus"),
+            "{}",
+            said.stderr
+        );
+    }
+    for help in ["--help", "-h", "help"] {
+        assert!(run(&[help]).stdout.starts_with("usage: "));
+    }
+    assert_eq!(run(&["new", "cluster", "--bogus"]).status, Some(2));
+    let left = std::fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(left, 0, "a directory was made");
+}
