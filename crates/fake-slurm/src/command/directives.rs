@@ -1,13 +1,28 @@
 //! `#SBATCH` lines.
 
 /// The options in a script's `#SBATCH` lines. They end at the first line that is neither a comment
-/// nor blank.
-pub(super) fn options(script: &str) -> Vec<String> {
+/// nor blank. None: lines that a real one reads and the fake does not, those of other schedulers,
+/// of heterogeneous jobs and, up to 22.05 (not `recent`), with backslashes.
+pub(super) fn options(script: &str, recent: bool) -> Option<Vec<String>> {
     let head = script
         .lines()
         .take_while(|line| line.is_empty() || line.starts_with('#'));
-    let directives = head.filter_map(|line| line.strip_prefix("#SBATCH"));
-    directives.flat_map(words).collect()
+    let mut options = Vec::new();
+    for line in head {
+        if line.starts_with("#PBS") || line.starts_with("#BSUB") {
+            return None;
+        }
+        let Some(rest) = line.strip_prefix("#SBATCH") else {
+            continue;
+        };
+        let found = words(rest);
+        let separates = matches!(found.as_slice(), [only] if only == "hetjob" || only == "packjob");
+        if separates || (rest.contains('\\') && !recent) {
+            return None;
+        }
+        options.extend(found);
+    }
+    Some(options)
 }
 
 /// Splits a line at blanks; quotes and backslashes keep them, and ` #` starts a comment.
@@ -42,6 +57,15 @@ mod tests {
     fn directives_end_at_the_first_command() {
         let script = "#!/bin/sh\n#SBATCH -n 2 --comment='a b'  # why\n\n# x\n#SBATCH -J \"q\\\" r\"\n\
                       true\n#SBATCH --mem=1\n";
-        assert_eq!(options(script), ["-n", "2", "--comment=a b", "-J", "q\" r"]);
+        let found = ["-n", "2", "--comment=a b", "-J", "q\" r"].map(str::to_owned);
+        assert_eq!(options(script, true), Some(found.to_vec()));
+        assert_eq!(options(script, false), None);
+        for line in ["#PBS -N x", "#BSUB -J x", "#SBATCH hetjob"] {
+            assert_eq!(
+                options(&format!("#!/bin/sh\n{line}\n"), true),
+                None,
+                "{line}"
+            );
+        }
     }
 }

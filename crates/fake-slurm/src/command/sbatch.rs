@@ -17,7 +17,8 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     // --requeue takes a value there.
     let recent = answering.generation() >= Generation::V26_05;
     let valued = |word: &String| word.starts_with("--requeue=");
-    if recent && answering.call.arguments.iter().any(valued) {
+    let call = answering.call;
+    if recent && (call.arguments.iter().any(valued) || call.variable("SBATCH_REQUEUE").is_some()) {
         return Err(answering.not_played("a value of --requeue"));
     }
     let line = answering.parse(KNOWN, true)?;
@@ -109,9 +110,20 @@ fn script(answering: &Answering<'_>, parsed: &Parsed) -> Result<String, Reply> {
 /// variables win over the lines in the script.)
 fn merge(answering: &Answering<'_>, script: &str, line: Parsed) -> Result<Parsed, Reply> {
     let wrong = || answering.not_played("an option in an #SBATCH line");
-    let mut merged = parse(KNOWN, &directives::options(script), false).map_err(|_| wrong())?;
+    let recent = answering.generation() >= Generation::V24_11;
+    let written = directives::options(script, recent)
+        .ok_or_else(|| answering.not_played("what a line at the head of the script asks for"))?;
+    let mut merged = parse(KNOWN, &written, false).map_err(|_| wrong())?;
+    if let Some(word) = merged.operands.first() {
+        let text = format!("sbatch: error: Invalid directive found in batch script: {word}\n");
+        return Err(Reply::fail(255, text));
+    }
+    // They mean nothing there.
+    let idle = ["wrap", "quiet"];
+    let heeded = |option: &(String, String)| !idle.contains(&option.0.as_str());
+    merged.options.retain(heeded);
     merged.operands = line.operands;
-    for (option, value) in answering.defaults(VARIABLES) {
+    for (option, value) in variables(answering) {
         if !KNOWN.iter().any(|(name, ..)| *name == option) {
             let variable = VARIABLES.iter().find(|(_, name)| *name == option);
             let variable = variable.map_or("", |(variable, _)| variable);
@@ -121,6 +133,16 @@ fn merge(answering: &Answering<'_>, script: &str, line: Parsed) -> Result<Parsed
     }
     merged.options.extend(line.options);
     Ok(merged)
+}
+
+/// The variables that stand for options. One that is set and empty counts.
+fn variables(answering: &Answering<'_>) -> Vec<(String, String)> {
+    let environment = &answering.call.environment;
+    let set = |(variable, option): &(&str, &str)| {
+        let (_, value) = environment.iter().find(|(name, _)| name == variable)?;
+        Some(((*option).to_owned(), value.clone()))
+    };
+    VARIABLES.iter().filter_map(set).collect()
 }
 
 /// Of several clusters the one with the fewest unfinished jobs: the real one asks each when the

@@ -140,8 +140,11 @@ fn nodelist(
     parsed: &Parsed,
     option: &str,
 ) -> Result<Option<String>, Reply> {
-    let Some(text) = parsed.value(option).filter(|text| !text.is_empty()) else {
-        return Ok(None);
+    let text = match parsed.value(option) {
+        None => return Ok(None),
+        Some("") if option == "exclude" || parsed.has("hold") => return Ok(None),
+        Some("") => return Err(answering.not_played("no node at all")),
+        Some(text) => text,
     };
     if text.contains('/') {
         return Err(answering.not_played("a file of nodes"));

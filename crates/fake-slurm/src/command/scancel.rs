@@ -395,7 +395,7 @@ impl Asked {
                     nodes.any(|node| job.nodes.contains(node))
                 }
                 "partition" => is(Some(&job.partition)),
-                "qos" => is(Some(request.qos.as_deref().unwrap_or("normal"))),
+                "qos" => is(Some(&job.qos)),
                 "reservation" => is(request.reservation.as_deref()),
                 "user" => is(Some(&request.user)) || is(Some(&request.uid.to_string())),
                 "wckey" => is(request.wckey.as_deref()),

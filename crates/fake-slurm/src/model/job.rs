@@ -159,6 +159,8 @@ pub struct Job {
     pub request: Box<Request>,
     /// The account it is charged to, which need not be the one that was asked for.
     pub account: Option<String>,
+    /// The QOS it is in, as the controller names it.
+    pub qos: String,
     /// The partition it is in.
     pub partition: String,
     /// Whether it may be requeued.

@@ -98,14 +98,6 @@ impl Cluster {
         if let Some(name) = &plugin.name {
             request.name.clone_from(name);
         }
-        // The names of any other QOS are known to the database alone.
-        let known = |name: &String| match &self.config.qos {
-            Some(all) => all.contains(name),
-            None => name == "normal" || self.config.generation >= Generation::V24_11,
-        };
-        if self.config.qos.is_none() && request.qos.as_ref().is_some_and(|qos| !known(qos)) {
-            request.qos = Some(String::new());
-        }
         if plugin.force_requeue {
             request.requeue = Some(true);
         }
@@ -133,6 +125,17 @@ impl Cluster {
             return Some("root".to_owned());
         }
         request.account.clone()
+    }
+
+    /// The QOS that the controller shows; `normal` is the one that a new database has. Where none
+    /// is enforced any other will do, but up to 22.05 it has no name.
+    fn qos_of(&self, request: &Request) -> String {
+        let asked = request.qos.as_deref().unwrap_or("normal");
+        let nameless = self.config.qos.is_none() && self.config.generation < Generation::V24_11;
+        if nameless && asked != "normal" {
+            return String::new();
+        }
+        asked.to_owned()
     }
 
     fn partition_for(&self, request: &Request) -> Result<&Partition, Refusal> {
@@ -340,6 +343,7 @@ impl Cluster {
             id,
             serial: self.serial,
             account: self.account_of(&request),
+            qos: self.qos_of(&request),
             partition: partition.name.clone(),
             requeue: request.requeue.unwrap_or(self.config.job_requeue),
             base: Base::Pending,

@@ -176,7 +176,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("PriorityLong", 'Q', "PRIORITY", |job, context| {
         job.priority(context.generation()).to_string()
     }),
-    field("QOS", 'q', "QOS", |job, _| qos(job)),
+    field("QOS", 'q', "QOS", |job, _| job.qos.clone()),
     field("Reason", 'r', "REASON", |job, _| job.reason.clone()),
     field("ReasonList", 'R', "NODELIST(REASON)", reason_list),
     field("Reboot", NONE, "REBOOT", |_, _| "0".to_owned()),
@@ -289,14 +289,6 @@ pub(crate) fn command(job: &Job) -> String {
     }
 }
 
-/// The QOS; `normal` is the one that a new database has.
-pub(crate) fn qos(job: &Job) -> String {
-    job.request
-        .qos
-        .clone()
-        .unwrap_or_else(|| "normal".to_owned())
-}
-
 /// Where stdout goes, as the controller shows it: `slurm-ID.out` in the working directory unless
 /// it was named.
 pub(crate) fn stdout(job: &Job) -> String {
@@ -346,11 +338,18 @@ fn memory(job: &Job, context: &Context<'_>) -> String {
 
 /// `100M`, or `2G` where that is the same.
 pub(crate) fn mebibytes_text(mebibytes: u64) -> String {
-    match mebibytes {
-        0 => "0".to_owned(),
-        gibibytes if gibibytes.is_multiple_of(1024) => format!("{}G", gibibytes / 1024),
-        mebibytes => format!("{mebibytes}M"),
+    if mebibytes == 0 {
+        return "0".to_owned();
     }
+    let (mut size, mut unit) = (mebibytes, "M");
+    for larger in ["G", "T"] {
+        if size.is_multiple_of(1024) {
+            (size, unit) = (size / 1024, larger);
+        } else {
+            break;
+        }
+    }
+    format!("{size}{unit}")
 }
 
 /// MiB on all nodes, of a job that asked for so much per node or per CPU. Zero per node is all

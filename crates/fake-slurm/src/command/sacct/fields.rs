@@ -92,8 +92,9 @@ const FIELDS: &[Field] = &[
     }),
     field("Partition", 10, |shown| shown.record.partition.clone()),
     field("QOS", 10, |shown| {
-        let qos = shown.record.qos.clone();
-        qos.unwrap_or_else(|| "normal".to_owned())
+        let asked = shown.record.qos.as_deref().unwrap_or("normal");
+        let known = shown.cluster.config.qos.is_some() || asked == "normal";
+        if known { asked } else { "Unknown" }.to_owned()
     }),
     field("ReqCPUS", 8, |shown| shown.record.cpus.to_string()),
     field("ReqMem", 10, |shown| mebibytes_text(memory(shown))),

@@ -3,7 +3,7 @@
 use crate::model::{Base, Job};
 use crate::render::fields::{
     Context, command, cpu_count, dependency, end_moment, mebibytes, mebibytes_text, node_count,
-    qos, stdout, time_used, tres,
+    stdout, time_used, tres,
 };
 use crate::render::hostlist::hostlist;
 use crate::render::time::{limit_long, long_duration};
@@ -36,7 +36,7 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
             job.priority(generation),
             request.nice,
             null(&job.account),
-            qos(job)
+            job.qos
         ),
         format!(
             "JobState={} Reason={} Dependency={}",

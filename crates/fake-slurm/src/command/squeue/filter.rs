@@ -93,7 +93,7 @@ impl Filter {
                 .partitions
                 .as_ref()
                 .is_none_or(|list| list.contains(&job.partition))
-            && within(&self.qos, Some(request.qos.as_deref().unwrap_or("normal")))
+            && within(&self.qos, Some(&job.qos))
             && within(&self.licenses, request.licenses.as_deref())
             && (self.reservation.is_none() || self.reservation == request.reservation)
             && self
