@@ -27,6 +27,40 @@ impl Cluster {
         node.cpus.saturating_sub(used)
     }
 
+    /// MiB of a node that a job takes with so many of its CPUs.
+    fn memory_on(&self, job: &Job, node: &Node, cpus: u32) -> u64 {
+        match job.request.memory {
+            // All that it has.
+            Some(0) => node.memory,
+            Some(memory) => memory,
+            None => self.memory_per_cpu(job) * u64::from(cpus),
+        }
+    }
+
+    pub(super) fn memory_per_cpu(&self, job: &Job) -> u64 {
+        let asked = job.request.memory_per_cpu;
+        asked.unwrap_or(self.config.memory_per_cpu)
+    }
+
+    /// The CPUs of a node that a job could have now: those that are free and have memory.
+    fn usable_cpus(&self, job: &Job, node: &Node) -> u32 {
+        let here = |other: &&Job| other.holds_nodes() && other.nodes.contains(&node.name);
+        let others = self.jobs.values().filter(here);
+        let used: u64 = others
+            .map(|other| self.memory_on(other, node, other.cpus_per_node))
+            .sum();
+        let (cpus, memory) = (self.free_cpus(node), node.memory.saturating_sub(used));
+        if job.request.exclusive {
+            return cpus;
+        }
+        if job.request.memory.is_some() {
+            let enough = memory >= self.memory_on(job, node, 0);
+            return if enough { cpus } else { 0 };
+        }
+        let fed = memory.checked_div(self.memory_per_cpu(job));
+        cpus.min(fed.map_or(u32::MAX, |fed| u32::try_from(fed).unwrap_or(u32::MAX)))
+    }
+
     fn cpus_each(&self, job: &Job, node: &Node) -> u32 {
         if job.request.exclusive {
             return node.cpus;
@@ -54,7 +88,7 @@ impl Cluster {
             let unwanted = named(&job.request.nodelist, &node.name) == Some(false)
                 || named(&job.request.exclude, &node.name) == Some(true);
             let each = self.cpus_each(job, node);
-            let (wanted_nodes, free) = (job.request.nodes.max(1), self.free_cpus(node));
+            let (wanted_nodes, free) = (job.request.nodes.max(1), self.usable_cpus(job, node));
             if node.down || unwanted || (free < each && wanted_nodes > 1) || free == 0 {
                 continue;
             }

@@ -291,8 +291,11 @@ impl Cluster {
         // More than all nodes have together is taken up to 22.05 and by 26.05: it waits.
         let beyond = all > self.nodes_of(partition).map(|node| node.cpus).sum()
             || request.nodes as usize > partition.nodes.len();
-        let most = request.max_nodes as usize;
-        let too_few = most > 0 && cpus.clone().take(most).sum::<u32>() < all;
+        let fed = usable().map(|node| fed_cpus(request, node));
+        let too_few = match request.max_nodes as usize {
+            0 => fed.sum::<u32>() < all,
+            most => fed.take(most).sum::<u32>() < all,
+        };
         let for_cpus = request.memory_per_cpu.unwrap_or(0);
         let memory = request
             .memory
@@ -376,6 +379,14 @@ impl Cluster {
         let submitted = job.submit + self.config.start_delay;
         submitted.max(job.eligible + Duration::ZERO)
     }
+}
+
+/// How many CPUs of a node have the memory that is asked for each.
+fn fed_cpus(request: &Request, node: &Node) -> u32 {
+    let each = request.memory_per_cpu.filter(|_| request.memory.is_none());
+    let fed = each.and_then(|each| node.memory.checked_div(each));
+    let fed = fed.and_then(|fed| u32::try_from(fed).ok());
+    node.cpus.min(fed.unwrap_or(u32::MAX))
 }
 
 fn listed(names: &str) -> Vec<&str> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fake_slurm::{
-    Base, Cluster, ClusterConfig, Execution, Exit, Flag, Hold, Moment, Request, Requeued,
+    Base, Cluster, ClusterConfig, Execution, Exit, Flag, Hold, Moment, Refusal, Request, Requeued,
 };
 use proptest::prelude::*;
 
@@ -188,4 +188,37 @@ proptest! {
             prop_assert!(started.filter_map(|entry| entry.start).collect::<std::collections::BTreeSet<_>>().len() <= 1);
         }
     }
+}
+
+/// Tried on real clusters: two nodes of 8 CPUs and 4000 MiB.
+#[test]
+fn memory_is_used_up() {
+    let now = Moment::from_seconds(1_700_000_000);
+    let mut cluster = Cluster::new(ClusterConfig::default(), now);
+    let mut submit = |change: fn(&mut Request)| {
+        let mut request = Request::default();
+        change(&mut request);
+        let id = cluster.submit(request, now)?;
+        let job = &cluster.jobs[&id];
+        Ok::<_, Refusal>((job.base, job.reason.clone(), job.nodes.len()))
+    };
+    let waits = |reason: &str| Ok((Base::Pending, reason.to_owned(), 0));
+    let runs = |nodes| Ok((Base::Running, "None".to_owned(), nodes));
+    let dear = |request: &mut Request| request.memory_per_cpu = Some(3000);
+    let refused = Err(Refusal::NodeConfigUnavailable);
+    assert_eq!(
+        submit(|request| (request.memory_per_cpu, request.tasks) = (Some(3000), 3)),
+        refused
+    );
+    assert_eq!(
+        submit(|request| (request.memory_per_cpu, request.tasks) = (Some(3000), 2)),
+        runs(2)
+    );
+    assert_eq!(submit(|request| request.memory = Some(1000)), runs(1));
+    assert_eq!(submit(|request| request.memory = Some(1000)), runs(1));
+    assert_eq!(
+        submit(|request| request.memory = Some(1)),
+        waits("Resources")
+    );
+    assert_eq!(submit(dear), waits("Priority"));
 }
