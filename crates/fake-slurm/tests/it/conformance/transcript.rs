@@ -73,7 +73,8 @@ fn parse(script: &str, text: &str) -> Vec<Step> {
         }
         // The answer of sbatch gives the next job's number; each is called by its turn.
         let accepted = line.strip_prefix("  out: ").filter(|answer| {
-            step.command.starts_with("sbatch") && answer.starts_with(|c: char| c.is_ascii_digit())
+            step.command.split(' ').any(|word| word == "sbatch")
+                && answer.starts_with(|c: char| c.is_ascii_digit())
         });
         jobs.extend(accepted.map(|answer| answer.split(';').next().unwrap_or(answer).to_owned()));
         step.lines.push(normalised(line, &jobs));
@@ -125,7 +126,7 @@ fn normalised(line: &str, jobs: &[String]) -> String {
         let rest = normalised(rest, jobs);
         return format!("{before}sbatch: Job JOB{rest}");
     }
-    let ends = [' ', '|', '=', ':', ',', ';'];
+    let ends = [' ', '|', '=', ':', ',', ';', '(', '+'];
     let words = line.split_inclusive(ends).map(|word| {
         let end = word.trim_end_matches(ends);
         let rest = &word[end.len()..];
