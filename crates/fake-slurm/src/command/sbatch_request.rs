@@ -200,11 +200,14 @@ fn nodes(
         return Err(answering.not_played("fewer tasks than nodes"));
     }
     let all = match tasks {
+        // Of a range of nodes only one is sure to have a task.
+        0 if most > least && tasks_each == 0 => 1,
         0 => tasks_each.max(1) * least.max(1),
         tasks => tasks,
     };
+    let fewest = if tasks == 0 { least } else { least.min(tasks) };
     Ok(Nodes {
-        least: if none { 0 } else { least.min(all) },
+        least: if none { 0 } else { fewest },
         // `-N 1-2` takes two where they are free, but not more than there are tasks.
         most: if tasks == 0 { most } else { tasks.min(most) },
         tasks: all,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::accounting::Record;
 use super::cluster::Cluster;
-use super::config::{Execution, Node};
+use super::config::{Execution, Node, Partition};
 use super::job::{Exit, Hold, Job};
 use super::state::{Base, Flag};
 use crate::generation::Generation;
@@ -71,6 +71,24 @@ impl Cluster {
             .max(job.request.cpus_per_task)
     }
 
+    /// The nodes that a job may have, those that it named first. Others count only if it named
+    /// fewer than it wants.
+    pub(super) fn allowed_nodes(&self, job: &Job, partition: &Partition) -> Vec<&Node> {
+        let list = |names: &Option<String>| -> Vec<String> {
+            let names = names.iter().flat_map(|names| names.split(','));
+            names.map(str::to_owned).collect()
+        };
+        let (wanted, unwanted) = (list(&job.request.nodelist), list(&job.request.exclude));
+        let suffices = !wanted.is_empty() && wanted.len() >= job.request.nodes.max(1) as usize;
+        let names = partition
+            .nodes
+            .iter()
+            .filter(|name| !unwanted.contains(name) && (!suffices || wanted.contains(name)));
+        let mut nodes: Vec<&Node> = names.filter_map(|name| self.node(name)).collect();
+        nodes.sort_by_key(|node| !wanted.contains(&node.name));
+        nodes
+    }
+
     /// The nodes on which the job could start now.
     pub(super) fn fitting_nodes(&self, job: &Job) -> Option<Vec<String>> {
         let partition = self
@@ -78,28 +96,25 @@ impl Cluster {
             .partitions
             .iter()
             .find(|known| known.name == job.partition)?;
-        let named = |list: &Option<String>, name: &str| {
-            list.as_deref()
-                .map(|list| list.split(',').any(|each| each == name))
-        };
+        let request = &job.request;
+        let wanted_nodes = request.nodes.max(1);
+        let most = request.max_nodes.max(wanted_nodes);
         let mut cpus = 0;
         let mut chosen = Vec::new();
-        for node in partition.nodes.iter().filter_map(|name| self.node(name)) {
-            let unwanted = named(&job.request.nodelist, &node.name) == Some(false)
-                || named(&job.request.exclude, &node.name) == Some(true);
+        for node in self.allowed_nodes(job, partition) {
             let each = self.cpus_each(job, node);
-            let (wanted_nodes, free) = (job.request.nodes.max(1), self.usable_cpus(job, node));
-            if node.down || unwanted || (free < each && wanted_nodes > 1) || free == 0 {
+            let free = self.usable_cpus(job, node);
+            if node.down || (free < each && wanted_nodes > 1) || free == 0 {
                 continue;
             }
-            // One node is asked for but its CPUs may not suffice: the job spreads, as Slurm does
-            // when only tasks were named.
+            // The CPUs of one node may not suffice: the job spreads, as Slurm does when only tasks
+            // were named.
             let enough = free >= each;
-            if enough || job.request.cpus_per_task <= free && !job.request.exclusive {
+            let spreads = request.max_nodes != 1 && !request.exclusive;
+            if enough || request.cpus_per_task <= free && spreads {
                 cpus += free.min(each);
                 chosen.push((node.name.clone(), enough));
             }
-            let most = job.request.max_nodes.max(wanted_nodes);
             if let Some((name, true)) = chosen.last()
                 && most == 1
             {
@@ -109,7 +124,7 @@ impl Cluster {
                 break;
             }
         }
-        let fits = chosen.len() as u32 >= job.request.nodes.max(1) && cpus >= job.wanted_cpus();
+        let fits = chosen.len() as u32 >= wanted_nodes && cpus >= job.wanted_cpus();
         fits.then(|| chosen.into_iter().map(|(name, _)| name).collect())
     }
 

@@ -63,7 +63,15 @@ impl Cluster {
         let mut job = self.new_job(id, request, &partition, now);
         let nodes = self.test_nodes(&job, &partition);
         let never = self.never_fits(&job);
-        if matches!(never, Some("PartitionNodeLimit" | "PartitionConfig")) {
+        // From 22.05 on a check adds no nodes to those that were named.
+        let named = job
+            .request
+            .nodelist
+            .as_deref()
+            .map(|names| listed(names).len());
+        let adds = self.config.generation >= Generation::V22_05
+            && named.is_some_and(|named| named < job.request.nodes as usize);
+        if adds || matches!(never, Some("PartitionNodeLimit" | "PartitionConfig")) {
             return Err(Refusal::NodeConfigUnavailable);
         }
         job.nodes = nodes;
@@ -74,20 +82,19 @@ impl Cluster {
         Ok((id, job))
     }
 
-    /// The nodes that a check names: those asked for, and of the others the first.
+    /// The nodes that a check names: as many as are asked for and needed, of an idle cluster.
     fn test_nodes(&self, job: &Job, partition: &Partition) -> Vec<String> {
         let request = &job.request;
-        let wanted = request.nodelist.as_deref().map_or_else(Vec::new, listed);
-        let unwanted = request.exclude.as_deref().map_or_else(Vec::new, listed);
-        let mut names: Vec<&str> = partition.nodes.iter().map(String::as_str).collect();
-        names.retain(|name| !unwanted.contains(name));
-        names.sort_by_key(|name| !wanted.contains(name));
-        let most = request.max_nodes.max(request.nodes).max(1);
+        let least = request.max_nodes.max(request.nodes).max(1) as usize;
+        let (mut names, mut cpus) = (Vec::new(), 0);
+        for node in self.allowed_nodes(job, partition) {
+            if names.len() >= least && (cpus >= request.all_cpus() || request.max_nodes > 0) {
+                break;
+            }
+            cpus += fed_cpus(request, node);
+            names.push(node.name.clone());
+        }
         names
-            .into_iter()
-            .take(most as usize)
-            .map(str::to_owned)
-            .collect()
     }
 
     fn through_plugin(&self, mut request: Request) -> Request {
