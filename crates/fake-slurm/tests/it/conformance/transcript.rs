@@ -25,6 +25,9 @@ pub(super) struct Step {
 
 const MARK: &str = "|~00000000~|";
 
+/// What the scripts use as the numbers of jobs that nobody knows.
+const UNKNOWN: [&str; 2] = ["999998", "999999"];
+
 /// Runs a script, and takes its transcript apart.
 pub(super) fn steps_of(name: &str, script: &str, commands: &Commands) -> Vec<Step> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -87,32 +90,30 @@ fn without_ids(command: &str, jobs: &[String]) -> String {
     let mut previous = "";
     let mut words = Vec::new();
     for word in command.split(' ') {
-        let number = word.bytes().all(|byte| byte.is_ascii_digit());
-        words.push(match previous {
-            "-u" if number => "UID".to_owned(),
-            _ => word_without_ids(word, jobs),
+        let user = previous == "-u" && word.bytes().all(|byte| byte.is_ascii_digit());
+        words.push(if user {
+            "UID".to_owned()
+        } else {
+            without_jobs(word, jobs)
         });
         previous = word;
     }
     words.join(" ")
 }
 
-/// A word, which may be a list, whose numbers of jobs are called so.
-fn word_without_ids(word: &str, jobs: &[String]) -> String {
-    let pieces = word.split_inclusive(['=', ':', ',']).map(|piece| {
-        let known = jobs.iter().find(|job| piece.starts_with(job.as_str()));
-        let end = known.map(|job| &piece[job.len()..]);
-        let end = end.filter(|end| !end.starts_with(|first: char| first.is_ascii_digit()));
-        match end {
-            Some(end) => format!("JOB{end}"),
-            None if piece.starts_with("99999") => {
-                let digits = |character: char| character.is_ascii_digit();
-                format!("JOB{}", piece.trim_start_matches(digits))
-            }
-            None => piece.to_owned(),
+/// A word, which may be a list, whose numbers of jobs are called so; `JOB.batch` is one too.
+fn without_jobs(word: &str, jobs: &[String]) -> String {
+    let parts = word.split_inclusive(['=', ':', ',', '?', '+']).map(|part| {
+        let end = part.trim_start_matches(|character: char| character.is_ascii_digit());
+        let id = &part[..part.len() - end.len()];
+        let is_one = jobs.iter().any(|job| job == id) || UNKNOWN.contains(&id);
+        if is_one {
+            format!("JOB{end}")
+        } else {
+            part.to_owned()
         }
     });
-    pieces.collect()
+    parts.collect()
 }
 
 /// Takes out times, nodes that could be either, and numbers of jobs.
