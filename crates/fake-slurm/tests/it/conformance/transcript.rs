@@ -102,6 +102,7 @@ fn without_ids(command: &str, jobs: &[String]) -> String {
 }
 
 /// A word, which may be a list, whose numbers of jobs are called so; `JOB.batch` is one too.
+/// Several in a row are one, as it is to the commands.
 fn without_jobs(word: &str, jobs: &[String]) -> String {
     let parts = word.split_inclusive(['=', ':', ',', '?', '+']).map(|part| {
         let end = part.trim_start_matches(|character: char| character.is_ascii_digit());
@@ -113,7 +114,11 @@ fn without_jobs(word: &str, jobs: &[String]) -> String {
             part.to_owned()
         }
     });
-    parts.collect()
+    let mut word: String = parts.collect();
+    while word.contains("JOB,JOB") {
+        word = word.replace("JOB,JOB", "JOB");
+    }
+    word
 }
 
 /// Takes out times, nodes that could be either, and numbers of jobs.
