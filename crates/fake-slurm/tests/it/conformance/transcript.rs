@@ -105,8 +105,8 @@ fn without_ids(command: &str, jobs: &[String]) -> String {
 /// Several in a row are one, as it is to the commands.
 fn without_jobs(word: &str, jobs: &[String]) -> String {
     let parts = word.split_inclusive(['=', ':', ',', '?', '+']).map(|part| {
-        let end = part.trim_start_matches(|character: char| character.is_ascii_digit());
-        let id = &part[..part.len() - end.len()];
+        let id = leading_number(part);
+        let end = &part[id.len()..];
         let is_one = jobs.iter().any(|job| job == id) || UNKNOWN.contains(&id);
         if is_one {
             format!("JOB{end}")
@@ -119,6 +119,11 @@ fn without_jobs(word: &str, jobs: &[String]) -> String {
         word = word.replace("JOB,JOB", "JOB");
     }
     word
+}
+
+fn leading_number(text: &str) -> &str {
+    let rest = text.trim_start_matches(|character: char| character.is_ascii_digit());
+    &text[..text.len() - rest.len()]
 }
 
 /// Takes out times, nodes that could be either, and numbers of jobs.
@@ -136,8 +141,9 @@ fn normalised(line: &str, jobs: &[String]) -> String {
     let words = line.split_inclusive(ends).map(|word| {
         let end = word.trim_end_matches(ends);
         let rest = &word[end.len()..];
-        match jobs.iter().position(|job| job == end) {
-            Some(turn) => format!("JOB{turn}{rest}"),
+        let id = leading_number(end);
+        match jobs.iter().position(|job| job == id) {
+            Some(turn) => format!("JOB{turn}{}", &word[id.len()..]),
             None if end.len() == 10 && end.parse::<u32>().is_ok() => format!("TIME{rest}"),
             None if matches!(end, "n1" | "n2") => format!("NODE{rest}"),
             None => word.to_owned(),
