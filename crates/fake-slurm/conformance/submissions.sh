@@ -231,3 +231,33 @@ submit qos.submitted runner.sh --qos=nosuch
 reach COMPLETED
 accounted COMPLETED
 run qos.accounted sacct -X -n -P -j "$job" -o State,AllocCPUS,QOS
+submit memory-each.submitted runner.sh -H -n 3 --mem-per-cpu=300
+run memory-each.cancel scancel "$job"
+accounted CANCELLED
+run memory-each.accounted sacct -X -n -P -j "$job" -o ReqCPUS,ReqTRES
+submit memory-all.submitted runner.sh -n 1 --mem=0
+reach COMPLETED
+accounted COMPLETED
+run memory-all.accounted sacct -X -n -P -j "$job" -o AllocCPUS,AllocTRES,ReqTRES
+
+# A job that names several partitions is in all of them as long as it waits, except to scancel.
+submit several.submitted runner.sh -H -p short,batch
+run several.one squeue -h -j "$job" -p batch -o %P
+run several.both squeue -h -j "$job" -p batch,short -o %P
+run several.cancel-one scancel -p batch "$job"
+run several.cancel-first scancel -p short "$job"
+run several.still squeue -h -j "$job" -o '%P|%T'
+run several.cancel scancel "$job"
+accounted CANCELLED
+run several.cancelled squeue -h -t all -j "$job" -o '%P|%T'
+run several.accounted sacct -X -n -P -j "$job" -o Partition,State
+submit several.runs.submitted stays -p short,batch
+reach RUNNING
+accounted RUNNING
+run several.runs.seen squeue -h -j "$job" -o %P
+run several.runs.accounted sacct -X -n -P -j "$job" -o Partition
+run several.requeueable scontrol update "JobId=$job" Requeue=1
+run several.requeue scontrol requeuehold "$job"
+reason 'job requeued in held state'
+run several.requeued squeue -h -j "$job" -o %P
+run several.requeued.cancel scancel "$job"

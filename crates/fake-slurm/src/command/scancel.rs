@@ -394,7 +394,7 @@ impl Asked {
                     let mut nodes = self.nodes.iter().flatten();
                     nodes.any(|node| job.nodes.contains(node))
                 }
-                "partition" => is(Some(&job.partition)),
+                "partition" => is(Some(job.shown_partition())),
                 "qos" => is(Some(&job.qos)),
                 "reservation" => is(request.reservation.as_deref()),
                 "user" => is(Some(&request.user)) || is(Some(&request.uid.to_string())),

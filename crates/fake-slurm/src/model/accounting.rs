@@ -79,7 +79,7 @@ impl Record {
             name: request.name.clone(),
             comment: request.comment.clone(),
             account: job.account.clone(),
-            partition: job.partition.clone(),
+            partition: job.shown_partition().to_owned(),
             qos: request.qos.clone(),
             cpus: job.cpus_on(0),
             node_count: if request.no_nodes {

@@ -8,6 +8,7 @@ use super::accounting::Record;
 use super::condition::{Condition, Controller};
 use super::config::ClusterConfig;
 use super::job::{Job, Request};
+use crate::generation::Generation;
 use crate::moment::Moment;
 
 /// A submission that a hung controller has received and not yet looked at.
@@ -145,7 +146,20 @@ impl Cluster {
         if let Some(record) = newest {
             record.note(job, state, now);
         }
+        // From 24.11 on what a job named stays where it never ran.
+        let never_ran = job.nodes.is_empty() && job.base.is_over();
+        if !never_ran || self.config.generation < Generation::V24_11 {
+            self.account_partition(id);
+        }
         self.changed = true;
+    }
+
+    /// Writes the partition that a job is shown in to its newest record.
+    pub(super) fn account_partition(&mut self, id: u32) {
+        let newest = self.records.iter_mut().rev().find(|record| record.id == id);
+        if let Some((job, record)) = self.jobs.get(&id).zip(newest) {
+            job.shown_partition().clone_into(&mut record.partition);
+        }
     }
 }
 

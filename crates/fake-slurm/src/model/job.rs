@@ -270,6 +270,13 @@ impl Job {
         }
     }
 
+    /// The partition that it is shown in: while it waits, all that it named.
+    pub fn shown_partition(&self) -> &str {
+        let named = self.request.partition.as_deref();
+        let waiting = named.filter(|_| self.base == Base::Pending);
+        waiting.unwrap_or(&self.partition)
+    }
+
     /// Its priority: zero if held or suspended. priority/basic, the default of old, gives falling
     /// ones; priority/multifactor, the default of 24.11, gives all the same where nothing has a
     /// weight.

@@ -117,7 +117,8 @@ impl Cluster {
             self.stop(id, Base::Cancelled, "None", Exit::default(), now);
         }
         // From 26.05 on the database keeps how a run that was over had ended.
-        if ran || self.config.generation < Generation::V26_05 {
+        let accounted = ran || self.config.generation < Generation::V26_05;
+        if accounted {
             self.account(id, run.to_owned(), now);
         }
         let job = self.job_mut(id)?;
@@ -130,7 +131,11 @@ impl Cluster {
                 job.flags.set(Flag::SpecialExit);
             }
         }
-        if !job.is_completing() {
+        let completing = job.is_completing();
+        if accounted {
+            self.account_partition(id);
+        }
+        if !completing {
             self.wait_again(id, now);
         }
         self.schedule(now);

@@ -163,7 +163,9 @@ pub(crate) const FIELDS: &[Field] = &[
         let allowed = context.generation() < Generation::V26_05 && !job.request.exclusive;
         if allowed { "OK" } else { "NO" }.to_owned()
     }),
-    field("Partition", 'P', "PARTITION", |job, _| partition(job)),
+    field("Partition", 'P', "PARTITION", |job, _| {
+        job.shown_partition().to_owned()
+    }),
     field("PendingTime", NONE, "PENDING_TIME", |job, context| {
         let until = job.start.unwrap_or(context.now);
         until.since(job.submit).as_secs().to_string()
@@ -245,13 +247,6 @@ fn names(list: &Option<String>) -> String {
     let names = list.iter().flat_map(|list| list.split(','));
     let names: Vec<String> = names.map(str::to_owned).collect();
     hostlist(&names)
-}
-
-/// A job that waits shows every partition that it named.
-fn partition(job: &Job) -> String {
-    let named = job.request.partition.as_ref();
-    let waiting = named.filter(|_| job.base == Base::Pending && job.start.is_none());
-    waiting.unwrap_or(&job.partition).clone()
 }
 
 /// A job that waits shows the nodes that its tasks will need.

@@ -75,7 +75,10 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
             context.style.show_or(job.suspended, "None"),
             when(Some(job.submit))
         ),
-        format!("Partition={} AllocNode:Sid=localhost:1", job.partition),
+        format!(
+            "Partition={} AllocNode:Sid=localhost:1",
+            job.shown_partition()
+        ),
         format!(
             "ReqNodeList={} ExcNodeList={}",
             null(&request.nodelist),

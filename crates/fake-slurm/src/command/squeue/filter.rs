@@ -92,7 +92,7 @@ impl Filter {
             && self
                 .partitions
                 .as_ref()
-                .is_none_or(|list| list.contains(&job.partition))
+                .is_none_or(|list| list.iter().any(|name| is_in(job, name)))
             && within(&self.qos, Some(&job.qos))
             && within(&self.licenses, request.licenses.as_deref())
             && (self.reservation.is_none() || self.reservation == request.reservation)
@@ -101,6 +101,12 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|nodes| job.nodes.iter().any(|node| nodes.contains(node)))
     }
+}
+
+/// Whether a job is in a partition, or waits for it.
+fn is_in(job: &Job, partition: &str) -> bool {
+    let mut shown = job.shown_partition().split(',');
+    shown.any(|name| name == partition)
 }
 
 impl Wanted {

@@ -97,7 +97,7 @@ fn key<'a>(letter: char, job: &'a Job, context: &Context<'_>) -> Option<Key<'a>>
         'm' => Key::Number(mebibytes(job, cluster)),
         'M' => Key::Number(time_used(job, context)),
         'p' | 'Q' => Key::Number(job.priority(generation).into()),
-        'P' => text(&job.partition),
+        'P' => text(job.shown_partition()),
         't' => text(job.shown(generation).1),
         'T' => text(job.shown(generation).0),
         'u' => text(&request.user),
