@@ -235,8 +235,11 @@ submit memory-each.submitted runner.sh -H -n 3 --mem-per-cpu=300
 run memory-each.cancel scancel "$job"
 accounted CANCELLED
 run memory-each.accounted sacct -X -n -P -j "$job" -o ReqCPUS,ReqTRES
-submit memory-all.submitted runner.sh -n 1 --mem=0
+submit memory-all.submitted runner.sh -n 1 --mem=0 -H
+run memory-all.waits squeue -h -j "$job" -O tres-alloc
+run memory-all.release scontrol release "$job"
 reach COMPLETED
+run memory-all.over squeue -h -t all -j "$job" -O tres-alloc,minmemory
 accounted COMPLETED
 run memory-all.accounted sacct -X -n -P -j "$job" -o AllocCPUS,AllocTRES,ReqTRES
 

@@ -324,7 +324,16 @@ fn cpus(job: &Job, _: &Context<'_>) -> String {
 pub(crate) fn mebibytes(job: &Job, cluster: &Cluster) -> u64 {
     let request = &job.request;
     let asked = request.memory.or(request.memory_per_cpu);
-    asked.unwrap_or(cluster.config.memory_per_cpu)
+    let old = cluster.config.generation == Generation::V20_11;
+    match asked.unwrap_or(cluster.config.memory_per_cpu) {
+        // What that was becomes known with the nodes.
+        0 if old && !job.nodes.is_empty() => whole_node(cluster),
+        mebibytes => mebibytes,
+    }
+}
+
+fn whole_node(cluster: &Cluster) -> u64 {
+    cluster.config.nodes.first().map_or(0, |node| node.memory)
 }
 
 fn memory(job: &Job, context: &Context<'_>) -> String {
@@ -347,31 +356,39 @@ pub(crate) fn mebibytes_text(mebibytes: u64) -> String {
     format!("{size}{unit}")
 }
 
-/// MiB on all nodes, of a job that asked for so much per node or per CPU. Zero per node is all
-/// that a node has.
+/// MiB on all nodes, of a job that asked for so much per node or per CPU, and that has these CPUs
+/// and nodes or is to get them. Zero per node is all that a node has; 20.11 says so only of nodes
+/// that the job has.
 pub(crate) fn memory_in_all(
     (each, per_cpu): (Option<u64>, Option<u64>),
     cluster: &Cluster,
-    cpus: u32,
-    nodes: usize,
-) -> u64 {
+    (cpus, nodes): (u32, usize),
+    has: bool,
+) -> Option<u64> {
+    let old = cluster.config.generation == Generation::V20_11;
     let per_cpu = per_cpu.unwrap_or(cluster.config.memory_per_cpu);
     match each {
-        Some(0) => {
-            let whole = cluster.config.nodes.first().map_or(0, |node| node.memory);
-            whole * nodes as u64
-        }
-        Some(each) => each * nodes as u64,
-        None => per_cpu * u64::from(cpus),
+        Some(0) if old && !has => None,
+        Some(0) => Some(whole_node(cluster) * nodes as u64),
+        Some(each) => Some(each * nodes as u64),
+        None => Some(per_cpu * u64::from(cpus)),
     }
+}
+
+/// `mem=100M,`, or nothing where that is not known.
+pub(crate) fn memory_tres(mebibytes: Option<u64>) -> String {
+    mebibytes.map_or_else(String::new, |mebibytes| {
+        format!("mem={},", mebibytes_text(mebibytes))
+    })
 }
 
 /// `cpu=1,mem=100M,node=1,billing=1`.
 pub(crate) fn tres(job: &Job, cluster: &Cluster) -> String {
     let (cpus, nodes) = (cpu_count(job), node_count(job));
     let asked = (job.request.memory, job.request.memory_per_cpu);
-    let memory = mebibytes_text(memory_in_all(asked, cluster, cpus, nodes));
-    format!("cpu={cpus},mem={memory},node={nodes},billing={cpus}")
+    let memory = memory_in_all(asked, cluster, (cpus, nodes), !job.nodes.is_empty());
+    let memory = memory_tres(memory);
+    format!("cpu={cpus},{memory}node={nodes},billing={cpus}")
 }
 
 /// Seconds that it ran, without those in which it was suspended.

@@ -4,7 +4,7 @@ use super::names;
 use crate::generation::Generation;
 use crate::model::{Cluster, Entry, Exit, Record};
 use crate::moment::Moment;
-use crate::render::fields::{mebibytes_text, memory_in_all};
+use crate::render::fields::{mebibytes_text, memory_in_all, memory_tres};
 use crate::render::hostlist::hostlist;
 use crate::render::time::{TimeStyle, limit_long, long_duration};
 
@@ -49,7 +49,7 @@ const FIELDS: &[Field] = &[
             return String::new();
         }
         let cpus = cpus(shown);
-        tres(cpus, memory_of(shown, cpus, nodes), nodes)
+        tres(cpus, memory_of(shown, cpus, nodes, true), nodes)
     }),
     field("Cluster", 10, |shown| shown.cluster.config.name.clone()),
     field("Comment", 14, |shown| {
@@ -97,7 +97,9 @@ const FIELDS: &[Field] = &[
         if known { asked } else { "Unknown" }.to_owned()
     }),
     field("ReqCPUS", 8, |shown| shown.record.cpus.to_string()),
-    field("ReqMem", 10, |shown| mebibytes_text(memory(shown))),
+    field("ReqMem", 10, |shown| {
+        mebibytes_text(memory(shown).unwrap_or(0))
+    }),
     field("ReqNodes", 8, |shown| shown.record.node_count.to_string()),
     field("ReqTRES", 10, |shown| {
         let nodes = shown.record.node_count as usize;
@@ -200,20 +202,20 @@ fn cpu_seconds(shown: &Shown<'_>) -> u64 {
 }
 
 /// MiB that it asked for in all.
-fn memory(shown: &Shown<'_>) -> u64 {
+fn memory(shown: &Shown<'_>) -> Option<u64> {
     let record = shown.record;
-    memory_of(shown, record.cpus, record.node_count as usize)
+    memory_of(shown, record.cpus, record.node_count as usize, false)
 }
 
-/// MiB that a job of that kind has on so many CPUs and nodes.
-fn memory_of(shown: &Shown<'_>, cpus: u32, nodes: usize) -> u64 {
+/// MiB that a job of that kind has, or is to get, on so many CPUs and nodes.
+fn memory_of(shown: &Shown<'_>, cpus: u32, nodes: usize, has: bool) -> Option<u64> {
     let asked = (shown.record.memory, shown.record.memory_per_cpu);
-    memory_in_all(asked, shown.cluster, cpus, nodes)
+    memory_in_all(asked, shown.cluster, (cpus, nodes), has)
 }
 
-fn tres(cpus: u32, mebibytes: u64, nodes: usize) -> String {
-    let memory = mebibytes_text(mebibytes);
-    format!("billing={cpus},cpu={cpus},mem={memory},node={nodes}")
+fn tres(cpus: u32, mebibytes: Option<u64>, nodes: usize) -> String {
+    let memory = memory_tres(mebibytes);
+    format!("billing={cpus},cpu={cpus},{memory}node={nodes}")
 }
 
 /// From when on it could have started. A job that is held, or waits for another, never could.
