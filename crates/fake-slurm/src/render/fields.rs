@@ -207,11 +207,22 @@ pub(crate) const FIELDS: &[Field] = &[
     field("StateCompact", 't', "ST", |job, context| {
         job.shown(context.generation()).1.to_owned()
     }),
-    field("STDERR", NONE, "STDERR", |job, _| {
-        job.request.stderr.clone().unwrap_or_else(|| stdout(job))
+    // 26.05 shows what was asked for.
+    field("STDERR", NONE, "STDERR", |job, context| {
+        let asked = job.request.stderr.clone();
+        if context.generation() >= Generation::V26_05 {
+            return null(&asked);
+        }
+        asked.unwrap_or_else(|| stdout(job))
     }),
     field("STDIN", NONE, "STDIN", |job, _| job.request.stdin.clone()),
-    field("STDOUT", NONE, "STDOUT", |job, _| stdout(job)),
+    field("STDOUT", NONE, "STDOUT", |job, context| {
+        if context.generation() < Generation::V26_05 {
+            return stdout(job);
+        }
+        let asked = job.request.stdout.clone();
+        asked.unwrap_or_else(|| "slurm-%j.out".to_owned())
+    }),
     field("SubmitTime", 'V', "SUBMIT_TIME", |job, context| {
         context.style.show(job.submit)
     }),

@@ -16,6 +16,7 @@ mod fixtures;
 mod model;
 mod numbers;
 mod processes;
+mod questions;
 mod recording;
 mod situations;
 
