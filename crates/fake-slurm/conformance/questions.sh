@@ -40,7 +40,7 @@ run jobs.empty squeue -h -j '' -o %i
 run jobs.comma squeue -h -j , -o %i
 run jobs.tail squeue -h -j "$running," -o %i
 run jobs.twice squeue -h -j "$running,$running" -o %i
-run jobs.letters squeue -h -j "${running}x" -o %i
+run jobs.letters squeue -h -j 1x -o %i
 run jobs.zero squeue -h -j 0
 run jobs.step squeue -h -j "$running.batch" -o %i
 run jobs.large squeue -h -j 99999999999 -o %i
@@ -129,7 +129,7 @@ run accounts.accounted.unknown sacct -X -n -A nosuch
 run names.accounted.unknown sacct -X -n --name nosuch
 run jobs.accounted sacct -X -P -j "$running,,$held" -o JobID,State
 run jobs.accounted.spaces sacct -X -n -P -j "$running $held" -o JobID
-run jobs.accounted.letters sacct -X -n -P -j "${running}x" -o JobID
+run jobs.accounted.letters sacct -X -n -P -j 1x -o JobID
 run jobs.accounted.step sacct -X -n -P -j "$running.batch" -o JobID
 run jobs.accounted.bad-step sacct -X -n -P -j "1.x" -o JobID
 run jobs.accounted.one-bad sacct -X -n -P -j "$running,abc" -o JobID
