@@ -89,6 +89,10 @@ fn the_database_is_asked_of_a_time() {
     assert_eq!(asked(&["-j", "1", "-E", "2020-01-01"]), "");
     assert_eq!(asked(&["-s", "R"]), "1 ");
     assert_eq!(asked(&["-s", "PD"]), "");
+    // Of a requeued job only the new run counts, which can start later.
+    bench.run("scontrol", &["requeue", "1"]);
+    assert_eq!(asked(&[]), "");
+    assert_eq!(asked(&["-D"]), "1 ");
     let garbage = bench.run("sacct", &["-X", "-S", "garbage"]);
     assert_eq!(
         (garbage.status, garbage.stderr.as_str()),
