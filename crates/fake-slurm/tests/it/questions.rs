@@ -89,10 +89,12 @@ fn the_database_is_asked_of_a_time() {
     assert_eq!(asked(&["-j", "1", "-E", "2020-01-01"]), "");
     assert_eq!(asked(&["-s", "R"]), "1 ");
     assert_eq!(asked(&["-s", "PD"]), "");
-    // Of a requeued job only the new run counts, which can start later.
+    // The new run of a requeued job can start later only, so the old one is shown.
     bench.run("scontrol", &["requeue", "1"]);
-    assert_eq!(asked(&[]), "");
-    assert_eq!(asked(&["-D"]), "1 ");
+    let states = ["-X", "-n", "-P", "-o", "State"];
+    assert_eq!(bench.run("sacct", &states).stdout, "REQUEUED\n");
+    let named = [&states[..], &["-j", "1"]].concat();
+    assert_eq!(bench.run("sacct", &named).stdout, "PENDING\n");
     let garbage = bench.run("sacct", &["-X", "-S", "garbage"]);
     assert_eq!(
         (garbage.status, garbage.stderr.as_str()),

@@ -301,30 +301,26 @@ pub(super) fn selected<'a>(
     let caller = answering.call.uid;
     let hidden =
         |record: &Record| cluster.config.private_jobs && caller != 0 && caller != record.uid;
-    let known = cluster.records.iter();
-    let known = known.filter_map(|record| Some((record, record.as_of(until)?)));
-    let known: Vec<(&Record, &Entry)> = known.collect();
-    // Of several runs only the last counts, even if it is not of the time that is asked for.
-    let newest: BTreeMap<u32, &Record> = known
-        .iter()
-        .map(|(record, _)| (record.id, *record))
-        .collect();
-    let is_newest = |record: &Record| {
-        let newest = newest.get(&record.id);
-        newest.is_none_or(|newest| std::ptr::eq(*newest, record))
-    };
-    let shown = known.iter().filter_map(|(record, entry)| {
+    let shown = cluster.records.iter().filter_map(|record| {
         let shown = Shown {
             record,
-            entry,
+            entry: record.as_of(until)?,
             cluster,
             style,
             now,
         };
-        let wanted = asked.duplicates || is_newest(record);
-        (wanted && !hidden(record) && asked.takes(&shown)).then_some(shown)
+        (!hidden(record) && asked.takes(&shown)).then_some(shown)
     });
     let mut found: Vec<Shown<'a>> = shown.collect();
+    if !asked.duplicates {
+        // The last run of those that are asked for.
+        let newest = found.iter().map(|shown| (shown.record.id, shown.record));
+        let newest: BTreeMap<u32, &Record> = newest.collect();
+        found.retain(|shown| {
+            let newest = newest.get(&shown.record.id);
+            newest.is_none_or(|newest| std::ptr::eq(*newest, shown.record))
+        });
+    }
     found.sort_by_key(|shown| shown.record.submit);
     found
 }
