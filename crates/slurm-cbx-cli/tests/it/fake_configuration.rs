@@ -2,17 +2,22 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::symlink;
 
 use fake_slurm::{Action, Base, ClusterConfig, Program};
 use serde_json::json;
 
-use crate::client::text;
+use crate::client::{acquire, text};
 use crate::fake_site::Site;
-use crate::truth::seconds;
+use crate::truth::{seconds, until};
 
 /// Two clusters of one user, who has one home directory.
 fn two_clusters() -> (Site, Site) {
-    let here = Site::modelled();
+    beside(Site::modelled())
+}
+
+/// The same, the one of which is given.
+fn beside(here: Site) -> (Site, Site) {
     let there = Site::with_config(ClusterConfig {
         name: "other".to_owned(),
         ..ClusterConfig::default()
@@ -133,5 +138,35 @@ fn a_name_that_is_told_late_is_written_down() {
     let error = there.release(&identity).within(seconds(25)).error();
     assert!(error.contains("the lease is on cluster"), "{error}");
     here.release(&identity).within(seconds(25)).done();
+    here.assert_nothing_left();
+}
+
+/// The path that SLURM_CONF names leads to another cluster, while an acquire waits.
+#[test]
+fn an_acquire_whose_configuration_changes_leaves_no_job() {
+    let (here, there) = beside(Site::queueing());
+    let current = here.root().join("current");
+    let lead_to = |site: &Site| {
+        drop(fs::remove_file(&current));
+        let conf = site.cluster.slurm_conf();
+        symlink(conf.parent().unwrap(), &current).unwrap();
+    };
+    lead_to(&here);
+    let conf = current.join("slurm.conf");
+    let here = here.with_variable("SLURM_CONF", conf.to_str().unwrap());
+    let identity = here.identity();
+    let running = here.begin(&acquire(&identity, &json!({})));
+    here.wait_for_job(&identity);
+    lead_to(&there);
+    let error = running.finish(seconds(60)).error();
+    assert!(
+        error.contains("leads to another cluster") && error.contains("is remembered"),
+        "{error}"
+    );
+    assert_eq!(here.live(&identity).len(), 1);
+    lead_to(&here);
+    until(seconds(60), "the keeper to end it", || {
+        here.live(&identity).is_empty() && here.records().is_empty()
+    });
     here.assert_nothing_left();
 }

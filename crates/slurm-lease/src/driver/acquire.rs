@@ -215,7 +215,7 @@ fn what_is_lacking(lease: &Lease, dir: &LeaseDir) -> String {
 fn is_lasting(why: &Unavailable) -> bool {
     matches!(
         why.cause,
-        Cause::UnknownCluster | Cause::NotStarted | Cause::Doubtful
+        Cause::UnknownCluster | Cause::OtherCluster | Cause::NotStarted | Cause::Doubtful
     )
 }
 
@@ -243,6 +243,7 @@ enum Halt {
     Over,
     NotRecorded,
     Unavailable(Unavailable),
+    Elsewhere(Unavailable),
     TimedOut,
     Released,
     Vanished,
@@ -324,11 +325,11 @@ impl Acquiring<'_> {
         }
         match lease.unknown() {
             Some((_, why))
-                if why.cause == Cause::OtherCluster
-                    || lease.is_vacant() && (self.scouting.has_passed() || is_lasting(why)) =>
+                if lease.is_vacant() && (self.scouting.has_passed() || is_lasting(why)) =>
             {
                 Err(Halt::Unavailable(why.clone()))
             }
+            Some((_, why)) if why.cause == Cause::OtherCluster => Err(Halt::Elsewhere(why.clone())),
             _ => Ok(()),
         }
     }
@@ -383,6 +384,10 @@ impl Acquiring<'_> {
                 self.discard();
                 Err(AcquireError::Unavailable(why))
             }
+            Halt::Elsewhere(why) => {
+                let left = self.leave_elsewhere();
+                Err(AcquireError::Elsewhere { why, left })
+            }
             Halt::NotRecorded => {
                 let source = std::io::Error::other(self.not_recorded());
                 self.discard();
@@ -399,6 +404,19 @@ impl Acquiring<'_> {
                 let left = self.take_back(ReleaseCause::Abandoned);
                 Err(AcquireError::Interrupted { left })
             }
+        }
+    }
+
+    /// Ends what was submitted here, as soon as the configuration leads there again. What was there
+    /// before stays as it was.
+    fn leave_elsewhere(self) -> Left {
+        match self.drive.held.lease.job().cloned() {
+            Some(job) if !self.drive.submitted_here() => {
+                drop(leave_queued(self.drive.held.dir()));
+                self.presence.end();
+                Left::Kept(job)
+            }
+            _ => self.take_back(ReleaseCause::Abandoned),
         }
     }
 

@@ -88,6 +88,11 @@ impl<'a> Drive<'a> {
         self
     }
 
+    /// Whether the job, if there is one, was submitted here.
+    pub(super) fn submitted_here(&self) -> bool {
+        self.submitted_here
+    }
+
     /// Why something that was learnt is not on disk, if it is not.
     pub(super) fn not_recorded(&self) -> Option<&StoreError> {
         self.not_recorded.as_ref()

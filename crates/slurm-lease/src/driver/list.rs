@@ -18,8 +18,9 @@ use crate::job_state::Meaning;
 use crate::parse::squeue::{Queue, QueueRow};
 use crate::record::ReleaseCause;
 
-/// How long a list may take.
-const LIST_LIMIT: Duration = Duration::from_secs(7);
+/// How long a list may take, but for what is under way then: half a second for a last question, a
+/// ping, and the end of what does not answer.
+const LIST_LIMIT: Duration = Duration::from_secs(6);
 /// How long names may wait for those who are just writing them.
 const KNOWN_LIMIT: Duration = Duration::from_millis(250);
 /// How long a cleanup may take: long enough for the two looks that prove a purged job gone.

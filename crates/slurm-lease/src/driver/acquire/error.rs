@@ -61,6 +61,14 @@ pub enum AcquireError {
     /// Slurm can't be asked. Nothing was submitted.
     #[error("nothing was submitted: {0}")]
     Unavailable(Unavailable),
+    /// The configuration does not lead to the cluster that the lease is on.
+    #[error("{why}; {left}")]
+    Elsewhere {
+        /// Where it leads.
+        why: Unavailable,
+        /// What became of the job.
+        left: Left,
+    },
     /// The job ended before its sshd answered.
     #[error("{0}")]
     Ended(Box<Ended>),
