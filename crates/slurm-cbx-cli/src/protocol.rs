@@ -20,7 +20,8 @@ const ANSWER_LIMIT: usize = 1 << 20;
 const LINES_TOLD: usize = 200;
 
 /// Answers the request on stdin. A failure of the operation is part of the answer; the exit
-/// status is nonzero only where no answer could be written.
+/// status is nonzero only where no answer could be written, or it could not be written down that
+/// it delivered a lease.
 pub(crate) fn serve(arguments: &Arguments) -> ExitCode {
     // A panic is answered like any other failure; what it says goes to whoever runs us.
     std::panic::set_hook(Box::new(|panic| {
