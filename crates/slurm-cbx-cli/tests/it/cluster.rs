@@ -226,7 +226,7 @@ impl Cluster {
 }
 
 /// Which Slurm is tested on.
-fn generation() -> String {
+pub(crate) fn generation() -> String {
     std::env::var("SLURM_GENERATION").unwrap_or_else(|_| "22.05".to_owned())
 }
 
