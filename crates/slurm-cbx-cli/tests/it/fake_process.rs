@@ -5,12 +5,12 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use fake_slurm::Program;
+use fake_slurm::{Action, Program};
 use rustix::fs::fstat;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::client::{Identity, Running, acquire, list, resolve, warmup};
+use crate::client::{Identity, Running, acquire, list, release, resolve, warmup};
 use crate::cluster::signal;
 use crate::fake_site::{Site, each};
 use crate::truth::{holders_of, is_alive, seconds, until};
@@ -73,6 +73,45 @@ fn signals_leave_a_warmup_its_grace() {
         assert!(error.contains("kept for a while"), "{error}");
         assert_eq!(site.live(&identity).len(), 1);
         assert_ends(&site, &identity);
+    });
+}
+
+#[test]
+fn signals_are_heard_while_the_last_lease_of_the_id_is_ended() {
+    each(&[Signal::TERM, Signal::INT, Signal::HUP], |&which| {
+        let site = Site::modelled();
+        let identity = site.identity();
+        site.warmup_modelled(&identity);
+        let denied = Action::Refuse {
+            text: "scancel: error: Kill job error on job id 1: Access/permission denied".to_owned(),
+            status: 210,
+        };
+        site.inject(Program::Scancel, denied);
+        let cancels = || {
+            let calls = site.cluster.calls().unwrap();
+            calls
+                .iter()
+                .filter(|call| call.program == Program::Scancel)
+                .count()
+        };
+        let mut releasing = site.begin(&release(&identity));
+        until(seconds(20), "the release to cancel", || cancels() > 0);
+        releasing.kill_group();
+        let tried = cancels();
+        let next = site.begin(&acquire(&identity, &grace(120)));
+        until(seconds(20), "the next lease to wait", || cancels() > tried);
+        next.signal(which);
+        // It would wait for 20 s.
+        let error = next.finish(seconds(15)).error();
+        assert!(
+            error.contains("interrupted") && error.contains("is not released yet"),
+            "{error}"
+        );
+        assert_eq!(site.live(&identity).len(), 1);
+        site.cluster.clear_faults().unwrap();
+        site.release(&identity).done();
+        assert_eq!(site.submissions().len(), 1);
+        site.assert_nothing_left();
     });
 }
 

@@ -66,7 +66,7 @@ impl Leases {
             None => self.end_abandoned(&order.lease),
         }
         self.learn_site(order.cluster.as_ref());
-        let (mut held, presence) = self.start(order)?;
+        let (mut held, presence) = self.start(order, watch)?;
         let nonce =
             getrandom::u64().map_err(|error| prepare_error(order, std::io::Error::other(error)))?;
         held.lease.handle_acquire(Nonce::from_bits(nonce));
@@ -87,7 +87,7 @@ impl Leases {
     }
 
     /// The record of the lease, on disk, and the sign that an acquire is at work on it.
-    fn start(&self, order: &Order) -> Result<(Held, Presence), AcquireError> {
+    fn start(&self, order: &Order, watch: &Watch) -> Result<(Held, Presence), AcquireError> {
         let grace = if order.keep {
             order.unclaimed_grace
         } else {
@@ -95,7 +95,7 @@ impl Leases {
         };
         let limit = Deadline::after(PREDECESSOR_LIMIT);
         loop {
-            let mut held = match self.begin(order) {
+            let mut held = match self.begin(order, watch) {
                 Err(AcquireError::Store(StoreError::Vanished(_))) if !limit.has_passed() => {
                     continue;
                 }
@@ -131,7 +131,7 @@ impl Leases {
     }
 
     /// The record of the lease: the one there is, or a new one.
-    fn begin(&self, order: &Order) -> Result<Held, AcquireError> {
+    fn begin(&self, order: &Order, watch: &Watch) -> Result<Held, AcquireError> {
         let dir = self.store.dir(&order.lease);
         let opened = order.opened(self.slurm.uid(), &self.store);
         let new = || Held::new(dir.clone(), opened.clone(), now(), self.policy());
@@ -152,7 +152,8 @@ impl Leases {
         if held.lease.wish().is_none() {
             return Ok(held);
         }
-        match self.end(held, ReleaseCause::Asked, PREDECESSOR_LIMIT) {
+        let limit = Deadline::after(PREDECESSOR_LIMIT);
+        match self.end_by(held, ReleaseCause::Asked, limit, watch) {
             Ok(Released::Over(_)) => Ok(new()),
             Ok(Released::Ending(job)) => Err(AcquireError::BeingReleased(Box::new(Unproven {
                 lease: order.lease.clone(),
@@ -160,6 +161,10 @@ impl Leases {
                 why: "it is ending".to_owned(),
                 recorded: true,
             }))),
+            Err(ReleaseError::Unproven(why)) if watch.interruption().is_some() => {
+                let left = Left::Unproven(Box::new(why));
+                Err(AcquireError::Interrupted { left })
+            }
             Err(ReleaseError::Unproven(why)) => Err(AcquireError::BeingReleased(Box::new(why))),
             Err(ReleaseError::Unidentified { lease, why }) => {
                 Err(AcquireError::BeingReleased(Box::new(Unproven {

@@ -113,7 +113,7 @@ impl Leases {
         self.pursue_abandoned(Some(lease));
         let deadline = Deadline::after(RELEASE_LIMIT);
         let held = self.hold_to_end(lease, called, deadline)?;
-        self.end_by(held, ReleaseCause::Asked, deadline)
+        self.end_by(held, ReleaseCause::Asked, deadline, &Watch::nothing())
     }
 
     /// Ends a lease that is held.
@@ -123,29 +123,31 @@ impl Leases {
         cause: ReleaseCause,
         limit: Duration,
     ) -> Result<Released, ReleaseError> {
-        self.end_by(held, cause, Deadline::after(limit))
+        self.end_by(held, cause, Deadline::after(limit), &Watch::nothing())
     }
 
-    fn end_by(
+    /// Ends a lease that is held, and gives up when interrupted: then the wish is all that is left.
+    pub(super) fn end_by(
         &self,
         mut held: Held,
         cause: ReleaseCause,
         deadline: Deadline,
+        watch: &Watch,
     ) -> Result<Released, ReleaseError> {
         held.lease.handle_release(now(), cause);
         let recorded = held.commit();
         let drive = Drive::new(self, held, deadline);
-        self.pursue(drive, recorded.err())
+        self.pursue(drive, recorded.err(), watch)
     }
 
     /// Drives a lease that is to end until it has, is ending, or the time is over.
-    pub(super) fn pursue(
+    fn pursue(
         &self,
         mut drive: Drive<'_>,
         not_recorded: Option<StoreError>,
+        watch: &Watch,
     ) -> Result<Released, ReleaseError> {
         let files = Files::in_dir(drive.held.dir().path());
-        let watch = Watch::nothing();
         let began = now();
         let mut ending: Option<Deadline> = None;
         // The runner reads the wish too, so that a release works where the controller does not.
@@ -180,7 +182,7 @@ impl Leases {
             // Where the configuration leads to another cluster, it will in a moment too.
             let unknown = drive.held.lease.unknown();
             let elsewhere = unknown.is_some_and(|(_, why)| why.cause == Cause::OtherCluster);
-            if drive.deadline.has_passed() || elsewhere {
+            if drive.deadline.has_passed() || elsewhere || watch.interruption().is_some() {
                 let recorded = not_recorded.is_none() && drive.not_recorded().is_none();
                 let why = why_unproven(&drive.held, not_recorded.as_ref());
                 return Err(unproven(&drive.held, why, recorded));
