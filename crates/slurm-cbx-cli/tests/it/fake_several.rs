@@ -1,5 +1,6 @@
 //! Several acquires of one lease: whoever gives up takes nothing away from another.
 
+use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use fake_slurm::{Action, ClusterConfig, Controller, Execution, Fault, Program};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::client::{Identity, Running, acquire, warmup};
+use crate::client::{Identity, Running, acquire, release, warmup};
 use crate::fake_site::{Site, each, publishing};
 use crate::truth::{seconds, until};
 
@@ -247,6 +248,28 @@ fn an_acquire_that_finds_its_lease_ended_begins_anew() {
     assert_ne!(before["cloudId"], after["cloudId"]);
     assert_eq!(site.live(&identity).len(), 1);
     site.release(&identity).done();
+    site.assert_nothing_left();
+}
+
+/// The release comes between the beginning of the acquire and its first record.
+#[test]
+fn a_release_ends_an_acquire_that_is_just_beginning() {
+    let site = Site::new();
+    let identity = site.identity();
+    let mut command = site.command();
+    command.env("SLURM_LEASE_STOP_AT", "keeper started");
+    let acquiring = Running::start(command, &warmup(&identity, &json!({})).to_string());
+    until(seconds(20), "it to stop", || acquiring.is_stopped());
+    let releasing = site.begin(&release(&identity));
+    let journal = site.lease_file(&identity, "journal.jsonl");
+    until(seconds(20), "the wish to be on disk", || {
+        fs::read_to_string(&journal).is_ok_and(|journal| journal.contains("release_wished"))
+    });
+    acquiring.signal(Signal::CONT);
+    let error = acquiring.finish(seconds(60)).error();
+    assert!(error.contains("was released while"), "{error}");
+    releasing.finish(seconds(25)).done();
+    assert!(site.submissions().is_empty());
     site.assert_nothing_left();
 }
 

@@ -63,7 +63,7 @@ impl Leases {
             None => self.end_abandoned(&order.lease),
         }
         self.learn_site(order.cluster.as_ref());
-        let (mut held, presence) = self.start(order, watch)?;
+        let (mut held, presence) = self.start(order, watch, began)?;
         let nonce =
             getrandom::u64().map_err(|error| prepare_error(order, std::io::Error::other(error)))?;
         held.lease.handle_acquire(Nonce::from_bits(nonce));
@@ -195,8 +195,12 @@ impl Acquiring<'_> {
         if lease.wish().is_some() {
             return Err(Halt::Released);
         }
-        if lease.job().is_none() && self.drive.not_recorded().is_some() {
-            return Err(Halt::NotRecorded);
+        if lease.job().is_none()
+            && let Some(why) = self.drive.not_recorded()
+        {
+            let vanished = matches!(why, StoreError::Vanished(_));
+            let halt = vanished.then(|| self.vanished()).flatten();
+            return Err(halt.unwrap_or(Halt::NotRecorded));
         }
         match lease.unknown() {
             Some((_, why))

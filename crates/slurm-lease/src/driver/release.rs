@@ -163,7 +163,9 @@ impl Leases {
                         let removed = self.store.remove(drive.held, proof, searched, now());
                         match removed {
                             Ok(tombstone) => return Ok(Released::Over(tombstone)),
-                            Err(refused) => drive.held = self.reread(refused, &not_recorded)?,
+                            Err(refused) => {
+                                drive.held = self.reread(refused, began, &not_recorded)?
+                            }
                         }
                         Duration::ZERO
                     }
@@ -171,6 +173,10 @@ impl Leases {
                 Driven::On => Duration::ZERO,
                 Driven::Wait(until) => until.duration_since(now()).unsigned_abs(),
             };
+            if drive.held.lease.wish().is_none() {
+                // Another process has ended it, and this is the next of its id.
+                return Err(ReleaseError::NoSuchLease(drive.held.dir().lease().clone()));
+            }
             if let Some(proof) = drive.held.lease.ending() {
                 let patience = *ending.get_or_insert_with(|| Deadline::after(ENDING_PATIENCE));
                 if patience.has_passed() || drive.deadline.has_passed() {
@@ -200,14 +206,17 @@ impl Leases {
     fn reread(
         &self,
         refused: RemoveError,
+        began: Timestamp,
         not_recorded: &Option<StoreError>,
     ) -> Result<Held, ReleaseError> {
         let (outdated, why) = (refused.is_outdated(), refused.to_string());
         let mut held = refused.into_held();
-        if outdated && held.refresh().is_ok_and(|news| news) {
-            Ok(held)
-        } else {
-            Err(unproven(&held, why, not_recorded.is_none()))
+        match held.refresh() {
+            Ok(true) if outdated => Ok(held),
+            Err(StoreError::Vanished(lease)) if self.was_ended_since(&held, began) => {
+                Err(ReleaseError::NoSuchLease(lease))
+            }
+            Ok(_) | Err(_) => Err(unproven(&held, why, not_recorded.is_none())),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::driver::Leases;
 use crate::driver::clock::{Deadline, now};
 use crate::driver::files;
@@ -26,6 +28,7 @@ impl Leases {
         &self,
         order: &Order,
         watch: &Watch,
+        began: Timestamp,
     ) -> Result<(Held, Presence), AcquireError> {
         let grace = if order.keep {
             order.unclaimed_grace
@@ -34,7 +37,7 @@ impl Leases {
         };
         let limit = Deadline::after(PREDECESSOR_LIMIT);
         loop {
-            let mut held = match self.begin(order, watch) {
+            let mut held = match self.begin(order, watch, began) {
                 Err(AcquireError::Store(StoreError::Vanished(_))) if !limit.has_passed() => {
                     continue;
                 }
@@ -70,7 +73,7 @@ impl Leases {
     }
 
     /// The record of the lease: the one there is, or a new one.
-    fn begin(&self, order: &Order, watch: &Watch) -> Result<Held, AcquireError> {
+    fn begin(&self, order: &Order, watch: &Watch, began: Timestamp) -> Result<Held, AcquireError> {
         let dir = self.store.dir(&order.lease);
         let opened = order.opened(self.slurm.uid(), &self.store);
         let new = || Held::new(dir.clone(), opened.clone(), now(), self.policy());
@@ -88,8 +91,13 @@ impl Leases {
         if let Some(error) = contradiction(&held, order) {
             return Err(error);
         }
-        if held.lease.wish().is_none() {
-            return Ok(held);
+        match held.lease.wish() {
+            None => return Ok(held),
+            // Somebody who knew of this acquire, or of another one of the id that runs beside it.
+            Some((at, ReleaseCause::Asked)) if at >= began => {
+                return Err(AcquireError::Released(order.lease.clone()));
+            }
+            Some(_) => {}
         }
         let limit = Deadline::after(PREDECESSOR_LIMIT);
         match self.end_by(held, ReleaseCause::Asked, limit, watch) {
