@@ -10,7 +10,7 @@ user=alice
 note=''
 # What marks the end of a field in the queries; a program draws it at random.
 mark='|~mark~|'
-squeue_fields="JobID:0$mark,State:0$mark,UserID:0$mark,SubmitTime:0$mark,StartTime:0$mark,EndTime:0$mark,RestartCnt:0$mark,Requeue:0$mark,Reason:0$mark,BatchHost:0$mark,NodeList:0$mark,exit_code:0$mark,Partition:0$mark,TimeLeft:0$mark,Name:0$mark,Comment:0$mark"
+squeue_fields="JobID:0$mark,State:0$mark,UserID:0$mark,SubmitTime:0$mark,StartTime:0$mark,EndTime:0$mark,RestartCnt:0$mark,Requeue:0$mark,Reason:0$mark,BatchHost:0$mark,NodeList:0$mark,exit_code:0$mark,Partition:0$mark,TimeLeft:0$mark,WorkDir:0$mark,Name:0$mark,Comment:0$mark"
 sacct_fields=JobIDRaw,State,Submit,Start,End,ExitCode,UID,NodeList,JobName,Comment
 
 progress() { printf 'record-fixtures: %s %s\n' "$(date -u +%T)" "$*" >&2; }

@@ -217,7 +217,7 @@ scene_special() {
     [ "$generation" = 20.11 ] ||
         plugins=(--conf 'JobSubmitPlugins=lua' --file "$work/job_submit.lua"
             --conf 'CliFilterPlugins=lua' --file "$work/cli_filter.lua")
-    new_cluster "${plugins[@]}" --conf 'PrivateData=jobs' --conf 'MinJobAge=2' --conf 'EnforcePartLimits=ALL' \
+    new_cluster --accounting "${plugins[@]}" --conf 'PrivateData=jobs' --conf 'MinJobAge=2' --conf 'EnforcePartLimits=ALL' \
         --conf 'ResumeProgram=/bin/true' --conf 'SuspendProgram=/bin/true' \
         --conf 'ResumeTimeout=8' --conf 'SuspendTimeout=1' --conf 'SuspendTime=3600' \
         --conf 'JobAcctGatherType=jobacct_gather/linux' --conf 'JobAcctGatherFrequency=1' \
@@ -231,6 +231,7 @@ scene_special() {
     purged
     over_memory
     full_queue
+    without_accounting
 }
 
 write_plugins() {
@@ -317,9 +318,6 @@ purged() {
         record scontrol/show-job.purged scontrol show job "$id"
     fi
     note=''
-    record sacct/no-slurmdbd sacct -X -n -P -D -j "$id" -o JobIDRaw,State
-    record sbatch/no-slurmdbd.cluster sbatch -o /dev/null -H --parsable -M cluster --wrap true
-    record squeue/no-slurmdbd.cluster squeue -M cluster -h
 }
 
 is_purged() { ! as root squeue --local -h -t all -j "$1" >/dev/null 2>&1; }
@@ -353,4 +351,14 @@ full_queue() {
     note=''
     as root scancel -u alice
     wait
+}
+
+without_accounting() {
+    local id
+    new_cluster
+    id=$(submit -H -J alone --wrap true)
+    record sacct/no-slurmdbd sacct -X -n -P -D -j "$id" -o JobIDRaw,State
+    record sbatch/no-slurmdbd.cluster sbatch -o /dev/null -H --parsable -M cluster --wrap true
+    record squeue/no-slurmdbd.cluster squeue -M cluster -h
+    as "$user" scancel "$id"
 }

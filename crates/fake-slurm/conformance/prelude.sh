@@ -4,7 +4,7 @@
 # name that no other job has. Each `run` is a case of its own, called by its first word.
 set -u
 
-FORM='JobID:0|~00000000~|,State:0|~00000000~|,UserID:0|~00000000~|,SubmitTime:0|~00000000~|,StartTime:0|~00000000~|,EndTime:0|~00000000~|,RestartCnt:0|~00000000~|,Requeue:0|~00000000~|,Reason:0|~00000000~|,BatchHost:0|~00000000~|,NodeList:0|~00000000~|,exit_code:0|~00000000~|,Partition:0|~00000000~|,TimeLeft:0|~00000000~|,Name:0|~00000000~|,Comment:0|~00000000~|'
+FORM='JobID:0|~00000000~|,State:0|~00000000~|,UserID:0|~00000000~|,SubmitTime:0|~00000000~|,StartTime:0|~00000000~|,EndTime:0|~00000000~|,RestartCnt:0|~00000000~|,Requeue:0|~00000000~|,Reason:0|~00000000~|,BatchHost:0|~00000000~|,NodeList:0|~00000000~|,exit_code:0|~00000000~|,Partition:0|~00000000~|,TimeLeft:0|~00000000~|,WorkDir:0|~00000000~|,Name:0|~00000000~|,Comment:0|~00000000~|'
 ROWS='JobIDRaw,State,Submit,Start,End,ExitCode,UID,NodeList,JobName,Comment'
 TAG='slurm-lease/1 0a1b2c3d cbx_0123456789ab 00000000deadbeef'
 export SLURM_TIME_FORMAT=%s TZ=UTC LC_ALL=C

@@ -12,7 +12,7 @@ use fake_slurm::{FakeCluster, Job, Request};
 
 const FORM: &str = "JobID:0|~m~|,State:0|~m~|,UserID:0|~m~|,SubmitTime:0|~m~|,StartTime:0|~m~|,\
     EndTime:0|~m~|,RestartCnt:0|~m~|,Requeue:0|~m~|,Reason:0|~m~|,BatchHost:0|~m~|,\
-    NodeList:0|~m~|,exit_code:0|~m~|,Partition:0|~m~|,TimeLeft:0|~m~|,Name:0|~m~|,Comment:0|~m~|";
+    NodeList:0|~m~|,exit_code:0|~m~|,Partition:0|~m~|,TimeLeft:0|~m~|,WorkDir:0|~m~|,Name:0|~m~|,Comment:0|~m~|";
 
 fn median(
     cluster: &FakeCluster,

@@ -243,7 +243,7 @@ fn release_unknown(leases: &Leases, request: &Request) -> Answered {
             "released: lease {lease} had a job but no record"
         ))),
         Err(ReleaseError::NoSuchLease(_)) => Ok(Answer::message(format!(
-            "nothing is known of lease {lease}, and no job in the queue has its comment"
+            "nothing is known of lease {lease}, and no job in the queue has its comment or its directory"
         ))),
         Err(error) => Err(error.into()),
     }

@@ -59,6 +59,7 @@ fn open(directory: &Utf8PathBuf) -> Result<(Lease, Tip), Box<dyn Error>> {
         store: StoreId::of_path(directory.as_str()),
         cluster: None,
         asked: String::new(),
+        directory: Some(directory.clone()),
         access: Access::default(),
     };
     let lease = Lease::open(opened, now(), Policy::default());

@@ -151,7 +151,7 @@ pub struct Submission {
     pub cluster: Option<ClusterName>,
     /// Options that ask for resources and policy, as sbatch takes them.
     pub options: Vec<String>,
-    /// Where the job starts.
+    /// Where the job starts: the directory of its lease, as [`Opened`](crate::Opened) has it.
     pub directory: Utf8PathBuf,
     /// Where the job's stdout and stderr go.
     pub output: Utf8PathBuf,

@@ -200,9 +200,13 @@ impl Lease {
         lease
     }
 
-    /// A lease whose job somebody else has submitted, without a tag.
+    /// A lease whose job somebody else has submitted, without a tag and wherever it starts.
     pub fn import(opened: Opened, submitted: Timestamp, job: JobRef, policy: Policy) -> Self {
         let nonce = Nonce::from_bits(0);
+        let opened = Opened {
+            directory: None,
+            ..opened
+        };
         let mut lease = Self::open(opened, submitted, policy);
         let intended = Event::SubmissionIntended {
             nonce: nonce.clone(),

@@ -50,6 +50,10 @@ pub struct Opened {
     /// What was asked of Slurm, in a few words.
     #[serde(default)]
     pub asked: String,
+    /// Where its jobs start, and no other job of its name: a job is known by that which has lost
+    /// its comment. `None` where that is not known, as of jobs that another program submitted.
+    #[serde(default)]
+    pub directory: Option<Utf8PathBuf>,
     /// How its endpoint is reached.
     pub access: Access,
 }

@@ -107,7 +107,8 @@ pub struct ClusterConfig {
     pub requeue_delay: Duration,
     /// JobRequeue: whether a job may be requeued unless it says otherwise.
     pub job_requeue: bool,
-    /// PrivateData=jobs: others' jobs are invisible.
+    /// PrivateData=jobs: the controller shows nobody others' jobs. The database does: that it has
+    /// a setting of its own is not played.
     pub private_jobs: bool,
     /// Whether jobs start by themselves. Without it, the test starts them.
     pub scheduling: bool,

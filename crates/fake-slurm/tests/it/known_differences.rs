@@ -7,6 +7,12 @@
          `allocation` (the fake plays the first as `Accounting::Lagging`, the second not)",
     ),
     (
+        "sacct/special-exit",
+        &[Generation::V24_11],
+        When::Sometimes,
+        "the row of the job that waits again can come a moment after that of the run that ended",
+    ),
+    (
         "squeue/timeout",
         &[],
         When::Always,

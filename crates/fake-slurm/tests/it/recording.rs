@@ -127,7 +127,7 @@ pub(crate) fn normalised(bytes: &[u8]) -> String {
     let rows = text.split_inclusive('\n').map(|row| {
         let mut fields: Vec<String> = row.split(MARK).map(str::to_owned).collect();
         // The row of the long form: the time left depends on when it was asked.
-        if fields.len() == 17 && fields[13].contains(':') {
+        if fields.len() == 18 && fields[13].contains(':') {
             fields[13] = "LEFT".to_owned();
         }
         fields.join(MARK)

@@ -204,22 +204,23 @@ fn request_of(generation: Generation, case: &str) -> Request {
     let row = Recording::read(generation, &format!("squeue/{situation}"));
     let Some(fields) = row
         .map(|row| row.fields())
-        .filter(|fields| fields.len() >= 16)
+        .filter(|fields| fields.len() >= 17)
     else {
         return request;
     };
     let text = |index: usize| model_text(&fields[index]);
     request.requeue = Some(text(7) == "1");
     request.partition = Some(text(12));
-    request.name = text(14);
-    let comment = text(15);
+    request.workdir = text(14);
+    request.name = text(15);
+    let comment = text(16);
     request.comment = Some(comment).filter(|comment| comment != "(null)");
     request.time_limit = minutes(&text(13));
     if situation == "text.mark" {
         // Its name and its comment hold the mark.
         let all: Vec<String> = fields.iter().map(|field| model_text(field)).collect();
-        request.name = all[14..16].join(MARK);
-        request.comment = Some(all[16..].join(MARK).trim_end_matches('\n').to_owned());
+        request.name = all[15..17].join(MARK);
+        request.comment = Some(all[17..].join(MARK).trim_end_matches('\n').to_owned());
         let comment = request.comment.as_deref().unwrap_or_default();
         request.comment = comment.strip_suffix(MARK).map(str::to_owned);
     }

@@ -2,14 +2,14 @@
 //! And scripts that would make several jobs of one.
 
 use std::fs;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use fake_slurm::Base;
+use fake_slurm::{Action, Base, Program};
 use serde_json::json;
 
 use crate::client::Identity;
 use crate::fake_site::Site;
-use crate::truth::{seconds, until};
+use crate::truth::seconds;
 
 /// The comment of a job that another lease made.
 const ANOTHERS: &str = "slurm-lease/1 288575e0 cbx_000000000156 0000000000000001";
@@ -51,7 +51,7 @@ fn a_job_with_another_comment_is_ended_all_the_same() {
 /// The runner of the first run has left its stop marker, and the second run is in the queue under
 /// another name.
 #[test]
-fn a_job_that_was_edited_and_requeued_is_not_taken_for_gone() {
+fn a_job_that_was_edited_and_requeued_is_known_by_its_directory() {
     let site = Site::queueing();
     let identity = site.identity();
     site.warmup_modelled(&identity);
@@ -77,14 +77,6 @@ fn a_job_that_was_edited_and_requeued_is_not_taken_for_gone() {
     )
     .unwrap();
     assert_eq!(site.base(job), Base::Pending);
-
-    let error = site.release(&identity).within(seconds(25)).error();
-    assert!(error.contains("is not released yet"), "{error}");
-    assert_eq!(site.base(job), Base::Pending);
-    assert_eq!(site.records(), [identity.lease.as_str()]);
-
-    // Once it can be told again, it is ended.
-    edit(&site, job, &ours, None);
     site.release(&identity).within(seconds(25)).done();
     assert_eq!(site.base(job), Base::Cancelled);
     assert_eq!(site.records(), Vec::<String>::new());
@@ -115,27 +107,46 @@ fn a_script_that_asks_for_several_jobs_is_refused_before_anything_happens() {
 
 #[test]
 fn a_job_that_has_no_more_than_our_name_is_somebodys_own() {
+    let site = Site::queueing();
+    let identity = site.identity();
+    let before = site.stranger(&identity.name);
+    let wanted = json!({"acquireTimeoutSeconds": 2});
+    site.warmup(&identity, &wanted).within(seconds(30)).error();
+    let after = site.stranger(&identity.name);
+    let job = before + 1;
+    for _ in 0..2 {
+        site.release(&identity).within(seconds(10)).done();
+    }
+    assert_eq!(site.base(job), Base::Cancelled);
+    for own in [before, after] {
+        assert_eq!(site.base(own), Base::Pending);
+    }
+    assert_eq!(site.submissions().len(), 3);
+    assert_eq!(site.records(), Vec::<String>::new());
+}
+
+/// It may be ours after all, where a site changes both comments and directories. So it is named,
+/// and nothing is cancelled.
+#[test]
+fn a_job_that_has_our_name_is_doubtful_while_a_submission_is_unanswered() {
     let site = Site::modelled();
     let identity = site.identity();
     let own = site.stranger(&identity.name);
-    // A controller tells no more than the second.
-    let second = || {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap()
-            .as_secs()
+    let unanswered = Action::Refuse {
+        text: "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"
+            .to_owned(),
+        status: 1,
     };
-    let submitted = second();
-    until(seconds(3), "the next second", || second() > submitted);
-    for request in [
-        site.acquire(&identity, &json!({"acquireTimeoutSeconds": 6})),
-        site.warmup(&identity, &json!({})),
-    ] {
-        let error = request.within(seconds(10)).error();
-        let told = format!("nothing was submitted: whose a job is cannot be told: job {own} (");
-        assert!(error.contains(&told), "{error}");
-    }
+    site.inject(Program::Sbatch, unanswered);
+    let config = json!({"acquireTimeoutSeconds": 2});
+    let told = format!("whose a job is cannot be told: job {own} (");
+    let error = site.acquire(&identity, &config).within(seconds(40)).error();
+    assert!(error.contains(&told), "{error}");
+    let error = site.release(&identity).within(seconds(25)).error();
+    assert!(error.contains(&told), "{error}");
     assert_eq!(site.base(own), Base::Running);
-    assert_eq!(site.submissions().len(), 1, "the job itself");
-    assert_eq!(site.records(), Vec::<String>::new());
+    site.cancel(own);
+    site.cluster.advance(seconds(600)).unwrap();
+    site.release(&identity).within(seconds(25)).done();
+    site.assert_nothing_left();
 }

@@ -51,6 +51,7 @@ pub(super) fn import(leases: &Leases, dir: &LeaseDir) -> Option<Held> {
         store: leases.store.id().clone(),
         cluster: None,
         asked: asked(&state.config),
+        directory: None,
         access: access(&state, dir),
     };
     let submitted = state.created_at.unwrap_or_else(now);

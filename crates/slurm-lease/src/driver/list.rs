@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use camino::Utf8Path;
 use jiff::SignedDuration;
 use thiserror::Error;
 
@@ -68,8 +69,8 @@ pub struct Cleaned {
 }
 
 impl Leases {
-    /// Every lease that is not released, jobs included whose record is gone and whose comment
-    /// says that they are ours. One query of the scheduler answers for all of them, unless a job
+    /// Every lease that is not released, jobs included whose record is gone and whose comment or
+    /// directory says that they are ours. One query of the scheduler answers for all of them, unless a job
     /// is missing from it.
     ///
     /// # Errors
@@ -287,15 +288,15 @@ impl Leases {
         row: &QueueRow,
         cluster: Option<&ClusterName>,
     ) {
-        let Some(tag) = self.stray(row) else { return };
-        let is_known = |(held, _): &(Held, bool)| held.lease.opened().lease == tag.lease;
+        let Some(lease) = self.stray(row) else { return };
+        let is_known = |(held, _): &(Held, bool)| held.lease.opened().lease == lease;
         let known = all.iter().position(is_known);
         if known.is_some_and(|at| !all[at].1) {
             return;
         }
         let name: Option<JobName> = row.name.parse().ok();
         let called = name.map(|name| (slug_of(name.as_str()), name));
-        let dir = self.store.dir(&tag.lease);
+        let dir = self.store.dir(&lease);
         let found = (self.rebuild(dir, called, cluster.cloned()), true);
         match known {
             Some(at) => all[at] = found,
@@ -303,11 +304,18 @@ impl Leases {
         }
     }
 
-    /// The tag of a job that this state directory submitted and that is not finished.
-    fn stray(&self, row: &QueueRow) -> Option<Tag> {
-        let tag = Tag::in_comment(&row.comment)?;
-        let ours = row.uid == self.slurm.uid() && tag.store == *self.store.id();
-        (ours && row.state.meaning() != Meaning::Finished).then_some(tag)
+    /// The lease of a job that this state directory submitted and that is not finished: by its
+    /// comment or, where that was taken away, by the directory that it starts in.
+    fn stray(&self, row: &QueueRow) -> Option<LeaseId> {
+        if row.uid != self.slurm.uid() || row.state.meaning() == Meaning::Finished {
+            return None;
+        }
+        if let Some(tag) = Tag::in_comment(&row.comment) {
+            return (tag.store == *self.store.id()).then_some(tag.lease);
+        }
+        let directory = Utf8Path::new(row.directory.as_deref()?);
+        let lease: LeaseId = directory.file_name()?.parse().ok()?;
+        (self.store.dir(&lease).path() == directory).then_some(lease)
     }
 
     /// A live job under the tag of a lease that its record counts as over belongs to it.
@@ -338,7 +346,9 @@ fn of_lost(view: &View) -> String {
             )
         }
         _ => {
-            format!("{lost}, and Slurm shows no job with its comment; release it to clear it away")
+            format!(
+                "{lost}, and Slurm shows no job with its comment or in its directory; release it to clear it away"
+            )
         }
     }
 }
@@ -394,6 +404,7 @@ printf '%s\n' "$format" | sed 's/:0//g; s/,//g; s/JobID/JOBID/'
             store: leases.store.id().clone(),
             cluster: None,
             asked: String::new(),
+            directory: None,
             access: Access::default(),
         };
         let dir = leases.store.dir(&lease);

@@ -70,6 +70,7 @@ impl Order {
             store: store.id().clone(),
             cluster: self.cluster.clone(),
             asked: self.resources.summary(),
+            directory: Some(store.dir(&self.lease).path().to_owned()),
             access: self.access.clone(),
         }
     }

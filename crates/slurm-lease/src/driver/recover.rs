@@ -1,8 +1,9 @@
 //! Leases whose record is lost, and that are to end: what is known of them from elsewhere.
 //!
-//! A job of such a lease is known by its comment. Where the site has taken that away, its name
-//! and its number together are: neither alone says whose a job is, and what the job would be
-//! called must be known before a queue without it says anything.
+//! A job of such a lease is known by its comment. Where the site has taken that away, the directory
+//! that it starts in tells, together with its name or its number. A job that another program has
+//! submitted starts anywhere; its name and its number together tell: neither alone says whose a job
+//! is, and what the job would be called must be known before a queue without it says anything.
 
 use jiff::Timestamp;
 
@@ -33,13 +34,15 @@ pub struct Called {
 /// What the queue shows that may be of a lost lease.
 #[derive(Default)]
 struct Traces {
-    /// A job with its comment that is not over: its name, and where it is.
-    tagged: Option<(String, Option<ClusterName>)>,
+    /// A job that is not over and has its comment, or starts where its jobs do: its name, and
+    /// where it is.
+    known: Option<(String, Option<ClusterName>)>,
     /// The name of one that is.
     ended: Option<String>,
-    /// A job of its name and number, without a comment, and when it was submitted.
+    /// A job of its name and number that starts elsewhere, without a comment, and when it was
+    /// submitted.
     named: Option<(JobRef, Timestamp)>,
-    /// Jobs that have one of both, or the comment of another state directory: what to say of each.
+    /// Jobs that nothing tells whose they are: what to say of each.
     doubtful: Vec<String>,
     /// Why not every job was shown.
     silent: Option<Unavailable>,
@@ -94,7 +97,7 @@ impl Leases {
         };
         let held =
             |name: JobName, cluster| self.rebuild(dir.clone(), Some((slug(&name), name)), cluster);
-        if let Some((name, cluster)) = traces.tagged {
+        if let Some((name, cluster)) = traces.known {
             let name = name.parse().ok().or_else(|| called.name.clone());
             return Ok(held(name.unwrap_or_else(|| (&lease).into()), cluster));
         }
@@ -106,7 +109,6 @@ impl Leases {
                 recorded: false,
             }));
         }
-        // One of the same name beside it could not be told from a second job of the lease.
         if !traces.doubtful.is_empty() {
             let why = format!(
                 "{}; nothing was cancelled, end it with scancel if it is",
@@ -129,7 +131,7 @@ impl Leases {
             return Ok(held(name, None));
         }
         let why = format!(
-            "no job in the queue has its comment, but what its job is called is not known here, and some sites take comments away; name the job as well, or remove {} if there is none",
+            "no job in the queue has its comment or its directory, but what its job is called is not known here, and one that another program submitted has neither; name the job as well, or remove {} if there is none",
             dir.path()
         );
         Err(ReleaseError::Unidentified { lease, why })
@@ -156,7 +158,7 @@ impl Leases {
                 }
             };
             for row in rows.iter().filter(|row| row.uid == self.slurm.uid()) {
-                self.note(&mut traces, dir.lease(), called, &numbers, row, cluster);
+                self.note(&mut traces, dir, called, &numbers, row, cluster);
             }
         }
         if traces.silent.is_none() {
@@ -168,7 +170,7 @@ impl Leases {
     fn note(
         &self,
         traces: &mut Traces,
-        lease: &LeaseId,
+        dir: &LeaseDir,
         called: &Called,
         numbers: &[JobId],
         row: &QueueRow,
@@ -177,9 +179,9 @@ impl Leases {
         let over = row.state.meaning() == Meaning::Finished && !row.requeueable;
         if let Some(tag) = Tag::in_comment(&row.comment) {
             let ours = tag.store == *self.store.id();
-            match (tag.lease == *lease, ours, over) {
+            match (tag.lease == *dir.lease(), ours, over) {
                 (true, true, true) => traces.ended = Some(row.name.clone()),
-                (true, true, false) => traces.tagged = Some((row.name.clone(), cluster.cloned())),
+                (true, true, false) => traces.known = Some((row.name.clone(), cluster.cloned())),
                 // This directory may have another path elsewhere.
                 (true, false, false) => {
                     let told = "its comment is of this lease, but of another state directory";
@@ -192,19 +194,30 @@ impl Leases {
         if over {
             return;
         }
-        let named = called.name.as_ref().map(JobName::as_str) == Some(row.name.as_str());
-        match (named, numbers.contains(&row.id)) {
-            (true, true) => {
+        let called = called.name.as_ref().map(JobName::as_str);
+        let named = called == Some(row.name.as_str());
+        let numbered = numbers.contains(&row.id);
+        let placed = row.directory.as_deref().map(|its| its == dir.path());
+        match (placed, named, numbered) {
+            // Where it is not known what it is called, this tells.
+            (Some(true), _, _) if named || numbered || called.is_none() => {
+                traces.known = Some((row.name.clone(), cluster.cloned()));
+            }
+            (_, true, true) => {
                 let (id, cluster) = (row.id, cluster.cloned());
                 let submitted = row.submitted.unwrap_or_else(now);
                 traces.named = Some((JobRef { id, cluster }, submitted));
             }
-            (false, false) => {}
-            _ => {
+            (Some(true), _, _) => {
+                let told = "it starts in its directory, but has neither its comment nor its name";
+                traces.doubt(row, cluster, told);
+            }
+            (None, true, false) | (None, false, true) => {
                 let told =
                     "it has no comment of ours, and only the name or only the number of that job";
                 traces.doubt(row, cluster, told);
             }
+            (Some(false), _, _) | (None, false, false) => {}
         }
     }
 }

@@ -178,6 +178,7 @@ impl Leases {
             store: self.store.id().clone(),
             cluster,
             asked: String::new(),
+            directory: Some(dir.path().to_owned()),
             access: Access::default(),
         }
     }

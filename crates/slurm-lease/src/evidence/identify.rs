@@ -1,5 +1,6 @@
 //! Whose a row of the queue is.
 
+use camino::Utf8PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -33,18 +34,20 @@ pub struct Claim {
     pub tag: Tag,
     /// When its submission was begun.
     pub intended: Timestamp,
-    /// From when on a job of our name that has lost its comment is ours. `None` where no submission
-    /// is unanswered as far as the record tells: whose such a job is cannot be told then.
-    pub named_since: Option<Timestamp>,
+    /// Where it starts, if that tells it from others: it was submitted by us, and no other job of
+    /// its name starts there.
+    pub directory: Option<Utf8PathBuf>,
+    /// From when on a job that has lost its comment can be that of a submission that is
+    /// unanswered. `None` where none is, as far as the record tells.
+    pub since: Option<Timestamp>,
     /// When the controller says that it was submitted, known from the last sighting.
     pub submitted: Option<Timestamp>,
     /// How often it was put back into the queue, as last seen.
     pub restarts: u32,
     /// Whether any submission of the lease will do, because which one it was is lost.
     pub any_nonce: bool,
-    /// Whether a job of the lease was seen with its comment: this site leaves comments alone, and
-    /// a job of our name without one is somebody's own.
-    pub comments_stay: bool,
+    /// Whether it was seen to start there.
+    pub placed: bool,
 }
 
 /// Whose a row of the queue is.
@@ -52,12 +55,24 @@ pub struct Claim {
 pub(super) enum Whose {
     /// Ours: user and nonce are right.
     Ours,
-    /// Ours, but the site took our comment away: user, name and time of submission are right.
+    /// Ours, but our comment was taken away: user, name, directory and time of submission are
+    /// right.
     OursWithoutTag,
     /// Ours or not: nothing in the row tells.
     Doubtful,
     /// Not that of this submission.
     NotOurs,
+}
+
+/// Where a row's job starts, as far as that tells whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Where ours do.
+    Ours,
+    /// Somewhere else.
+    Elsewhere,
+    /// It does not tell.
+    Untold,
 }
 
 impl Claim {
@@ -66,8 +81,8 @@ impl Claim {
     /// Our tag decides where it is there: a job can be renamed. Else the controller's date of the
     /// submission does, whatever name and comment say, for anybody may edit them with `scontrol
     /// update`, and a number is given out but once at a time. A requeue changes that date and says
-    /// so in the restart count; what it does not explain may still be our job, so it is no
-    /// absence.
+    /// so in the restart count; then it is ours if it starts where our job was seen to, and where
+    /// nothing says so it may still be our job, so it is no absence.
     pub(super) fn whose_number(&self, row: &QueueRow) -> Whose {
         if row.uid != self.uid {
             return Whose::NotOurs;
@@ -76,23 +91,30 @@ impl Claim {
         if tag.as_ref().is_some_and(|tag| self.covers(tag)) {
             return Whose::Ours;
         }
-        let named = row.name == self.name.as_str();
+        let alike = match self.place(row) {
+            Place::Ours => true,
+            Place::Elsewhere => false,
+            Place::Untold => row.name == self.name.as_str(),
+        };
         if row.submitted.is_some() && row.submitted == self.submitted {
-            // A job that is tagged as another's by now and has lost our name as well is not
-            // cancelled on the strength of a date.
-            let claimed = tag.is_some() && !named;
-            return if claimed {
+            // A job that is another's by its tag or its directory and is not like ours otherwise is
+            // not cancelled on the strength of a date.
+            let anothers = tag.is_some() || self.placed;
+            return if anothers && !alike {
                 Whose::Doubtful
             } else {
                 Whose::OursWithoutTag
             };
+        }
+        if self.placed && self.place(row) == Place::Elsewhere {
+            return Whose::NotOurs;
         }
         // A later submission of the lease is found by its tag.
         if tag.as_ref().is_some_and(|tag| tag.lease == self.tag.lease) {
             return Whose::NotOurs;
         }
         let requeued = row.restarts >= self.restarts.max(1);
-        if tag.is_some() || !named {
+        if tag.is_some() || !alike {
             return self.whose_edited(row, requeued);
         }
         let ours = match (row.submitted, self.submitted) {
@@ -109,10 +131,10 @@ impl Claim {
         }
     }
 
-    /// Whose a row with another name, or with the tag of another lease, and of another date than
-    /// the known one is: ours after all where somebody edited it, if something explains the date.
+    /// Whose a row from elsewhere, or with the tag of another lease, and of another date than the
+    /// known one is: ours after all where somebody edited it, if something explains the date.
     /// Before the first look no date is known, but when sbatch was answered is: a plugin of the
-    /// site can have changed both at the submission.
+    /// site can have changed everything at the submission.
     fn whose_edited(&self, row: &QueueRow, requeued: bool) -> Whose {
         let known = self.submitted.unwrap_or_else(|| self.earliest());
         let later = row.submitted.is_none_or(|at| at >= known);
@@ -126,7 +148,9 @@ impl Claim {
     }
 
     /// Whose any row of the user's is, where the number of our job is not known. Without a tag
-    /// the name stands for the lease and the time of submission for this attempt.
+    /// name and directory stand for the lease and the time of submission for this attempt. One of
+    /// them is enough to doubt: the name, which anybody may give to a job of his own, only as long
+    /// as an answer is outstanding.
     pub(super) fn whose(&self, row: &QueueRow) -> Whose {
         if row.uid != self.uid {
             return Whose::NotOurs;
@@ -138,14 +162,30 @@ impl Claim {
                 Whose::NotOurs
             };
         }
-        if row.name != self.name.as_str() {
+        if let (Some(at), Some(since)) = (row.submitted, self.since)
+            && at < before(since)
+        {
             return Whose::NotOurs;
         }
-        match (row.submitted, self.named_since) {
-            _ if self.any_nonce && self.comments_stay => Whose::NotOurs,
-            (Some(at), Some(since)) if at >= before(since) => Whose::OursWithoutTag,
-            (Some(_), Some(_)) => Whose::NotOurs,
-            (None, _) | (_, None) => Whose::Doubtful,
+        let named = row.name == self.name.as_str();
+        let dated = row.submitted.is_some() || self.since.is_none();
+        match (self.place(row), named) {
+            (Place::Ours, true) if dated => Whose::OursWithoutTag,
+            (Place::Ours, _) | (Place::Untold, true) => Whose::Doubtful,
+            (Place::Elsewhere, true) if self.since.is_some() => Whose::Doubtful,
+            (Place::Elsewhere | Place::Untold, _) => Whose::NotOurs,
+        }
+    }
+
+    pub(super) fn is_in_place(&self, row: &QueueRow) -> bool {
+        self.place(row) == Place::Ours
+    }
+
+    fn place(&self, row: &QueueRow) -> Place {
+        match (&self.directory, &row.directory) {
+            (Some(ours), Some(its)) if ours.as_str() == its => Place::Ours,
+            (Some(_), Some(_)) => Place::Elsewhere,
+            (None, _) | (_, None) => Place::Untold,
         }
     }
 
@@ -269,19 +309,20 @@ mod tests {
     fn claim() -> Claim {
         Claim {
             uid: Uid(4001),
-            name: "crabbox-s-01234567".parse().unwrap(),
+            name: NAME.parse().unwrap(),
             tag: tag("cbx_0123456789ab", 1),
             intended: at(-1).unwrap(),
-            named_since: at(-1),
+            directory: Some(HERE.into()),
+            since: at(-1),
             submitted: at(0),
             restarts: 0,
             any_nonce: false,
-            comments_stay: true,
+            placed: true,
         }
     }
 
     /// A row under our number.
-    fn row(name: &str, comment: &str, submitted: i64, restarts: u32) -> QueueRow {
+    fn row(name: &str, comment: &str, directory: &str, submitted: i64, restarts: u32) -> QueueRow {
         QueueRow {
             id: "9".parse().unwrap(),
             state: JobState::Pending,
@@ -297,42 +338,52 @@ mod tests {
             exit: None,
             partition: "batch".to_owned(),
             time_left: None,
+            directory: Some(directory.to_owned()),
             name: name.to_owned(),
             comment: comment.to_owned(),
         }
     }
 
     const NAME: &str = "crabbox-s-01234567";
+    const HERE: &str = "/home/alice/state/jobs/cbx_0123456789ab";
+    const AWAY: &str = "/home/alice";
     const OURS: &str = "slurm-lease/1 0a1b2c3d cbx_0123456789ab 0000000000000001";
     const LATER: &str = "slurm-lease/1 0a1b2c3d cbx_0123456789ab 0000000000000002";
     const OTHER: &str = "slurm-lease/1 0a1b2c3d cbx_ffffffffffff 0000000000000003";
 
     #[test]
     fn whose_a_row_under_our_number_is() {
-        for (name, comment, submitted, restarts, whose) in [
-            (NAME, OURS, 0, 0, Whose::Ours),
-            ("foo", OURS, 500, 1, Whose::Ours),
+        for (name, comment, directory, submitted, restarts, whose) in [
+            (NAME, OURS, HERE, 0, 0, Whose::Ours),
+            ("foo", OURS, AWAY, 500, 1, Whose::Ours),
             // What is edited while the job waits or runs.
-            (NAME, "bar", 0, 0, Whose::OursWithoutTag),
-            ("foo", "bar", 0, 0, Whose::OursWithoutTag),
-            (NAME, OTHER, 0, 0, Whose::OursWithoutTag),
-            (NAME, LATER, 0, 0, Whose::OursWithoutTag),
-            ("foo", OTHER, 0, 0, Whose::Doubtful),
+            (NAME, "bar", HERE, 0, 0, Whose::OursWithoutTag),
+            ("foo", "bar", HERE, 0, 0, Whose::OursWithoutTag),
+            ("foo", "bar", AWAY, 0, 0, Whose::Doubtful),
+            (NAME, OTHER, HERE, 0, 0, Whose::OursWithoutTag),
+            ("foo", OTHER, HERE, 0, 0, Whose::OursWithoutTag),
+            ("foo", OTHER, AWAY, 0, 0, Whose::Doubtful),
+            (NAME, OTHER, AWAY, 0, 0, Whose::Doubtful),
+            (NAME, LATER, HERE, 0, 0, Whose::OursWithoutTag),
             // What is edited, and put back into the queue.
-            (NAME, "bar", 500, 1, Whose::OursWithoutTag),
-            ("foo", "bar", 500, 1, Whose::Doubtful),
-            (NAME, OTHER, 500, 1, Whose::Doubtful),
-            ("foo", OTHER, 500, 1, Whose::Doubtful),
+            (NAME, "bar", HERE, 500, 1, Whose::OursWithoutTag),
+            ("foo", "bar", HERE, 500, 1, Whose::OursWithoutTag),
+            (NAME, OTHER, HERE, 500, 1, Whose::Doubtful),
             // The number was given out again.
-            (NAME, LATER, 500, 0, Whose::NotOurs),
-            (NAME, LATER, 500, 1, Whose::NotOurs),
-            (NAME, OTHER, 500, 0, Whose::NotOurs),
-            ("foo", OTHER, 500, 0, Whose::NotOurs),
-            ("foo", "", 500, 0, Whose::NotOurs),
-            (NAME, "", 500, 0, Whose::NotOurs),
-            ("foo", "", -500, 1, Whose::NotOurs),
+            (NAME, LATER, HERE, 500, 0, Whose::NotOurs),
+            (NAME, LATER, HERE, 500, 1, Whose::NotOurs),
+            (NAME, OTHER, HERE, 500, 0, Whose::NotOurs),
+            ("foo", OTHER, AWAY, 500, 0, Whose::NotOurs),
+            ("foo", "", AWAY, 500, 0, Whose::NotOurs),
+            (NAME, "", AWAY, 500, 0, Whose::NotOurs),
+            (NAME, "", HERE, 500, 0, Whose::NotOurs),
+            ("foo", "", AWAY, -500, 1, Whose::NotOurs),
+            // And the job that has it now was put back.
+            (NAME, "bar", AWAY, 500, 1, Whose::NotOurs),
+            ("foo", "bar", AWAY, 500, 1, Whose::NotOurs),
+            ("foo", OTHER, AWAY, 500, 1, Whose::NotOurs),
         ] {
-            let row = row(name, comment, submitted, restarts);
+            let row = row(name, comment, directory, submitted, restarts);
             assert_eq!(claim().whose_number(&row), whose, "{row:?}");
             let another = QueueRow {
                 uid: Uid(4002),
@@ -342,59 +393,125 @@ mod tests {
         }
     }
 
+    /// As on a site that starts jobs in another directory than they ask for.
     #[test]
-    fn a_name_alone_is_ours_from_our_submission_on() {
-        let any = |named_since, comments_stay| Claim {
-            any_nonce: true,
-            named_since,
-            comments_stay,
+    fn a_job_that_was_never_seen_in_its_place_may_be_anywhere() {
+        let strayed = Claim {
+            placed: false,
             ..claim()
         };
-        let one = |named_since| Claim {
-            any_nonce: false,
-            ..any(named_since, true)
-        };
-        for (claim, name, comment, submitted, whose) in [
-            // Nothing of the lease was ever submitted, as far as is known.
-            (any(None, false), NAME, "", 0, Whose::Doubtful),
-            (any(None, false), NAME, "bar", 0, Whose::Doubtful),
-            (any(None, true), NAME, "", 0, Whose::NotOurs),
-            (any(None, false), "foo", "", 0, Whose::NotOurs),
-            (any(None, false), "foo", OURS, -500, Whose::Ours),
-            (any(None, false), NAME, OTHER, 0, Whose::NotOurs),
-            // Something was.
-            (any(at(0), false), NAME, "", 0, Whose::OursWithoutTag),
-            (any(at(0), false), NAME, "", -500, Whose::NotOurs),
-            (any(at(0), true), NAME, "", 0, Whose::NotOurs),
-            (one(at(0)), NAME, "", 0, Whose::OursWithoutTag),
-            (one(at(0)), NAME, "", -500, Whose::NotOurs),
+        for (name, comment, submitted, restarts, whose) in [
+            (NAME, OURS, 500, 1, Whose::Ours),
+            (NAME, "bar", 0, 0, Whose::OursWithoutTag),
+            ("foo", "bar", 0, 0, Whose::OursWithoutTag),
+            (NAME, OTHER, 0, 0, Whose::Doubtful),
+            (NAME, "bar", 500, 1, Whose::Doubtful),
+            ("foo", "bar", 500, 1, Whose::Doubtful),
+            ("foo", OTHER, 500, 1, Whose::Doubtful),
+            (NAME, "", 500, 0, Whose::NotOurs),
         ] {
-            let row = row(name, comment, submitted, 0);
+            let row = row(name, comment, AWAY, submitted, restarts);
+            assert_eq!(strayed.whose_number(&row), whose, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_comment_name_and_directory_tell_and_a_name_alone_only_makes_doubt() {
+        let any = Claim {
+            any_nonce: true,
+            since: None,
+            ..claim()
+        };
+        let unanswered = |any_nonce| Claim {
+            any_nonce,
+            since: at(0),
+            ..claim()
+        };
+        for (claim, name, comment, directory, submitted, whose) in [
+            // No submission is unanswered, as far as is known.
+            (any.clone(), NAME, "", HERE, -500, Whose::OursWithoutTag),
+            (any.clone(), NAME, "bar", HERE, 0, Whose::OursWithoutTag),
+            (any.clone(), NAME, "", AWAY, 0, Whose::NotOurs),
+            (any.clone(), "foo", "", HERE, 0, Whose::Doubtful),
+            (any.clone(), "foo", "", AWAY, 0, Whose::NotOurs),
+            (any.clone(), "foo", OURS, AWAY, -500, Whose::Ours),
+            (any.clone(), NAME, OTHER, HERE, 0, Whose::NotOurs),
+            // One is, or several may be.
+            (unanswered(true), NAME, "", HERE, 0, Whose::OursWithoutTag),
+            (unanswered(true), NAME, "", HERE, -500, Whose::NotOurs),
+            (unanswered(true), NAME, "", AWAY, 0, Whose::Doubtful),
+            (unanswered(true), "foo", "", AWAY, 0, Whose::NotOurs),
+            (unanswered(true), "foo", "", HERE, 0, Whose::Doubtful),
+            (unanswered(true), "foo", "", HERE, -500, Whose::NotOurs),
+            (unanswered(false), NAME, "", HERE, 0, Whose::OursWithoutTag),
+            (unanswered(false), NAME, "", HERE, -500, Whose::NotOurs),
+            (unanswered(false), NAME, "", AWAY, 0, Whose::Doubtful),
+            (unanswered(false), NAME, "", AWAY, -500, Whose::NotOurs),
+        ] {
+            let row = row(name, comment, directory, submitted, 0);
             assert_eq!(claim.whose(&row), whose, "{row:?}");
         }
     }
 
     #[test]
-    fn a_job_that_was_not_seen_yet_is_told_by_tag_or_name() {
-        let unseen = Claim {
-            submitted: None,
+    fn a_row_that_does_not_tell_enough_is_doubtful() {
+        let any = Claim {
+            any_nonce: true,
+            since: None,
             ..claim()
         };
-        for (name, comment, submitted, restarts, whose) in [
-            ("foo", OURS, 0, 0, Whose::Ours),
-            (NAME, "", 0, 0, Whose::OursWithoutTag),
-            (NAME, "", -500, 0, Whose::Doubtful),
-            (NAME, OTHER, 0, 0, Whose::Doubtful),
-            (NAME, OTHER, -500, 0, Whose::NotOurs),
-            (NAME, LATER, 0, 0, Whose::NotOurs),
-            ("foo", OTHER, 0, 0, Whose::Doubtful),
-            ("foo", "", 0, 0, Whose::Doubtful),
-            ("foo", "", 0, 1, Whose::Doubtful),
-            ("foo", "", 600, 0, Whose::NotOurs),
-            ("foo", OTHER, 600, 0, Whose::NotOurs),
-            ("foo", "", -500, 0, Whose::NotOurs),
+        let imported = |claim: Claim| Claim {
+            directory: None,
+            ..claim
+        };
+        let plain = row(NAME, "", HERE, 0, 0);
+        let placeless = QueueRow {
+            directory: None,
+            ..plain.clone()
+        };
+        let dateless = QueueRow {
+            submitted: None,
+            ..plain.clone()
+        };
+        assert_eq!(claim().whose(&placeless), Whose::Doubtful);
+        assert_eq!(claim().whose(&dateless), Whose::Doubtful);
+        assert_eq!(any.whose(&placeless), Whose::Doubtful);
+        assert_eq!(any.whose(&dateless), Whose::OursWithoutTag);
+        // What another program submitted starts anywhere.
+        assert_eq!(imported(any).whose(&plain), Whose::Doubtful);
+        assert_eq!(imported(claim()).whose(&plain), Whose::Doubtful);
+        let unseen = Claim {
+            submitted: None,
+            placed: false,
+            ..imported(claim())
+        };
+        assert_eq!(unseen.whose_number(&plain), Whose::OursWithoutTag);
+    }
+
+    #[test]
+    fn a_job_that_was_not_seen_yet_is_told_by_tag_or_directory() {
+        let unseen = Claim {
+            submitted: None,
+            placed: false,
+            ..claim()
+        };
+        for (name, comment, directory, submitted, restarts, whose) in [
+            ("foo", OURS, AWAY, 0, 0, Whose::Ours),
+            (NAME, "", HERE, 0, 0, Whose::OursWithoutTag),
+            ("foo", "", HERE, 0, 0, Whose::OursWithoutTag),
+            (NAME, "", HERE, -500, 0, Whose::Doubtful),
+            (NAME, "", AWAY, 0, 0, Whose::Doubtful),
+            (NAME, OTHER, HERE, 0, 0, Whose::Doubtful),
+            (NAME, OTHER, HERE, -500, 0, Whose::NotOurs),
+            (NAME, LATER, HERE, 0, 0, Whose::NotOurs),
+            ("foo", OTHER, AWAY, 0, 0, Whose::Doubtful),
+            ("foo", "", AWAY, 0, 0, Whose::Doubtful),
+            ("foo", "", AWAY, 0, 1, Whose::Doubtful),
+            ("foo", "", AWAY, 600, 0, Whose::NotOurs),
+            ("foo", OTHER, AWAY, 600, 0, Whose::NotOurs),
+            ("foo", "", AWAY, -500, 0, Whose::NotOurs),
         ] {
-            let row = row(name, comment, submitted, restarts);
+            let row = row(name, comment, directory, submitted, restarts);
             assert_eq!(unseen.whose_number(&row), whose, "{row:?}");
         }
     }

@@ -114,7 +114,7 @@ fn observe(claim: &Claim, job: &JobRef, answer: &Queue) -> Observation {
             row.name
         ))),
         whose @ (Whose::Ours | Whose::OursWithoutTag) => {
-            Observation::Seen(Sighting::of(row, whose))
+            Observation::Seen(Sighting::of(claim, row, whose))
         }
     }
 }
@@ -127,7 +127,7 @@ fn other(claim: &Claim, job: &JobRef, answer: &Queue) -> Option<Other> {
     };
     let mut rows = rows.rows.iter().filter(|row| row.id != job.id);
     rows.find_map(|row| {
-        let sighting = Sighting::of(row, claim.whose(row));
+        let sighting = Sighting::of(claim, row, claim.whose(row));
         let job = JobRef {
             id: row.id,
             cluster: job.cluster.clone(),
@@ -246,10 +246,10 @@ pub fn search(claim: &Claim, cluster: Option<&ClusterName>, answer: &Queue) -> S
     });
     match best {
         Some((row, Whose::Doubtful)) => Search::Unknown(Unavailable::doubtful(format!(
-            "job {} ({}) has the name of this lease's job, but not its comment",
+            "job {} ({}) has the name or the directory of this lease's job, but not both, and not its comment",
             row.id, row.name
         ))),
-        Some((row, whose)) => Search::Found(Box::new(found(row, whose, cluster))),
+        Some((row, whose)) => Search::Found(Box::new(found(claim, row, whose, cluster))),
         None if rows.unreadable.is_empty() => Search::Clean,
         None => Search::Unknown(Unavailable::unreadable(
             "a row of the queue is not readable",
@@ -259,17 +259,17 @@ pub fn search(claim: &Claim, cluster: Option<&ClusterName>, answer: &Queue) -> S
 
 fn counts(claim: &Claim, row: &QueueRow, whose: Whose) -> bool {
     let by_nonce = whose == Whose::Ours && !claim.any_nonce;
-    whose != Whose::NotOurs && (by_nonce || !Sighting::of(row, whose).is_over())
+    whose != Whose::NotOurs && (by_nonce || !Sighting::of(claim, row, whose).is_over())
 }
 
-fn found(row: &QueueRow, whose: Whose, cluster: Option<&ClusterName>) -> Found {
+fn found(claim: &Claim, row: &QueueRow, whose: Whose, cluster: Option<&ClusterName>) -> Found {
     let job = JobRef {
         id: row.id,
         cluster: cluster.cloned(),
     };
     Found {
         nonce: Tag::in_comment(&row.comment).map(|tag| tag.nonce),
-        sighting: Sighting::of(row, whose),
+        sighting: Sighting::of(claim, row, whose),
         identified: Identified::new(job.clone()),
         job,
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::identify::Whose;
+use super::identify::{Claim, Whose};
 use crate::job_state::{JobState, Meaning};
 use crate::parse::Unavailable;
 use crate::parse::squeue::QueueRow;
@@ -68,10 +68,13 @@ pub struct Sighting {
     pub exit: Option<(i32, i32)>,
     /// Whether our comment was still on it.
     pub tagged: bool,
+    /// Whether it starts where the jobs of its lease do.
+    #[serde(default)]
+    pub placed: bool,
 }
 
 impl Sighting {
-    pub(super) fn of(row: &QueueRow, whose: Whose) -> Self {
+    pub(super) fn of(claim: &Claim, row: &QueueRow, whose: Whose) -> Self {
         Self {
             state: row.state.clone(),
             reason: row.reason.clone(),
@@ -84,6 +87,7 @@ impl Sighting {
             partition: row.partition.clone(),
             exit: row.exit,
             tagged: whose == Whose::Ours,
+            placed: claim.is_in_place(row),
         }
     }
 

@@ -81,11 +81,12 @@ fn somebody() -> Claim {
         name: "crabbox-a-00000000".parse().unwrap(),
         tag: tag(),
         intended: accepted(),
-        named_since: Some(accepted()),
+        directory: None,
+        since: Some(accepted()),
         submitted: None,
         restarts: 0,
         any_nonce: false,
-        comments_stay: false,
+        placed: false,
     }
 }
 
@@ -455,6 +456,7 @@ fn lease_of(row: &QueueRow) -> Lease {
         store: tag.store,
         cluster: None,
         asked: String::new(),
+        directory: None,
         access: Access::default(),
     };
     let outcome = Submitted::Accepted(job(&row.id.to_string()));

@@ -163,12 +163,13 @@ impl Attempt {
                 self.claim.any_nonce = false;
                 self.stage = self.job(job, at);
             }
-            // Somebody else has found a job by its name alone, and it was not the one.
+            // Somebody else has found a job without its comment, and it was not the one.
             (Stage::Job(found), Submitted::Accepted(job))
                 if found.job().id != job.id && found.seen().is_some_and(|seen| !seen.tagged) =>
             {
                 self.claim.submitted = None;
                 self.claim.restarts = 0;
+                self.claim.placed = false;
                 self.stage = self.job(job, at);
             }
             // Somebody else has found the job before sbatch's answer was written down.
@@ -190,7 +191,7 @@ impl Attempt {
             self.claim.submitted = sighting.submitted;
         }
         self.claim.restarts = sighting.restarts;
-        self.claim.comments_stay |= sighting.tagged;
+        self.claim.placed |= sighting.placed;
         // Before the first sighting a run can only be taken for the first.
         let same_run = last.unwrap_or(0) == sighting.restarts;
         let of_run = |said: bool, restarts: u32| {
@@ -243,16 +244,17 @@ pub(super) fn claim(opened: &Opened, intended: Timestamp, nonce: Nonce) -> Claim
     Claim {
         uid: opened.uid,
         name: opened.name.clone(),
+        directory: opened.directory.clone(),
         tag: Tag {
             store: opened.store.clone(),
             lease: opened.lease.clone(),
             nonce,
         },
         intended,
-        named_since: Some(intended),
+        since: Some(intended),
         submitted: None,
         restarts: 0,
         any_nonce: false,
-        comments_stay: false,
+        placed: false,
     }
 }

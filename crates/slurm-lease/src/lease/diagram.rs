@@ -42,6 +42,7 @@ fn opened() -> Opened {
         store: StoreId::of_path("/state"),
         cluster: None,
         asked: String::new(),
+        directory: None,
         access: Access::default(),
     }
 }
@@ -59,6 +60,7 @@ fn sighting(state: JobState, requeueable: bool) -> Sighting {
         partition: String::new(),
         exit: None,
         tagged: true,
+        placed: true,
     }
 }
 

@@ -117,5 +117,7 @@ listed! {
         StrayIsOver,
         /// Our number counts as somebody else's once name and comment are not ours.
         EditedIsStranger,
+        /// Whatever has our name counts as our job where it has no comment.
+        NameIsIdentity,
     }
 }

@@ -158,7 +158,7 @@ impl Lease {
         if searched_for.is_none() && found.sighting.is_over() {
             return;
         }
-        // As long as sbatch may say which job is ours, none is taken for its name alone.
+        // As long as sbatch may say which job is ours, none is taken without its comment.
         if !found.sighting.tagged && submitter == Submitter::MayRun {
             return;
         }

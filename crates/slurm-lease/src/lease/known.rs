@@ -41,8 +41,7 @@ impl Lease {
                 let state = &self.state;
                 Claim {
                     any_nonce: true,
-                    named_since: None,
-                    comments_stay: state.comments_stay(),
+                    since: None,
                     ..claim(&state.opened, state.opened_at, Nonce::from_bits(0))
                 }
             }

@@ -60,8 +60,8 @@ impl State {
             Event::Opened(_) => Err(illegal("opened", "the lease is open already")),
             Event::TailLost => {
                 if self.searched_for().is_none() {
-                    let mut attempt = self.next_attempt(at, Nonce::from_bits(0));
-                    attempt.claim.named_since = None;
+                    let mut attempt = Attempt::new(&self.opened, at, Nonce::from_bits(0));
+                    attempt.claim.since = None;
                     self.attempt = Some(attempt);
                 }
                 self.attempt_mut("tail_lost")?.claim.any_nonce = true;
@@ -75,7 +75,7 @@ impl State {
                 Err(illegal("submission_intended", "the lease is to end"))
             }
             Event::SubmissionIntended { nonce } => {
-                self.attempt = Some(self.next_attempt(at, nonce.clone()));
+                self.attempt = Some(Attempt::new(&self.opened, at, nonce.clone()));
                 Ok(())
             }
             Event::Adopted {
@@ -85,7 +85,7 @@ impl State {
             } => {
                 let searched = |attempt: &Attempt| attempt.is_searched_for(nonce);
                 if !self.attempt.as_ref().is_some_and(searched) {
-                    self.attempt = Some(self.next_attempt(at, nonce.clone()));
+                    self.attempt = Some(Attempt::new(&self.opened, at, nonce.clone()));
                 }
                 let attempt = self.attempt_mut("adopted")?;
                 attempt.adopt(at, nonce, job, sighting);
@@ -103,19 +103,6 @@ impl State {
                 self.attempt_mut(name)?.apply(at, about_attempt)
             }
         }
-    }
-
-    /// A further submission, at a site of which something may be known from the last.
-    fn next_attempt(&self, at: Timestamp, nonce: Nonce) -> Attempt {
-        let mut attempt = Attempt::new(&self.opened, at, nonce);
-        attempt.claim.comments_stay = self.comments_stay();
-        attempt
-    }
-
-    /// Whether a job of the lease was ever seen with its comment.
-    pub(super) fn comments_stay(&self) -> bool {
-        let attempt = self.attempt.as_ref();
-        attempt.is_some_and(|attempt| attempt.claim.comments_stay)
     }
 
     fn attempt_mut(&mut self, event: &'static str) -> Result<&mut Attempt, IllegalEvent> {

@@ -13,7 +13,7 @@ use crate::parse::{Unavailable, text, unavailable};
 
 /// The fields that are asked for, in order. Free text comes last by habit only: each field ends
 /// with the query's own mark, so none can run into the next.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "JobID",
     "State",
     "UserID",
@@ -28,6 +28,7 @@ const FIELDS: [&str; 16] = [
     "exit_code",
     "Partition",
     "TimeLeft",
+    "WorkDir",
     "Name",
     "Comment",
 ];
@@ -69,6 +70,8 @@ pub struct QueueRow {
     pub partition: String,
     /// What is left of its time limit, in Slurm's own form (`3:58:12`).
     pub time_left: Option<String>,
+    /// The directory that it starts in, as it was given to sbatch.
+    pub directory: Option<String>,
     /// Its name, with U+FFFD for what is not UTF-8.
     pub name: String,
     /// Its comment, likewise.
@@ -188,8 +191,9 @@ fn row(fields: &[&[u8]]) -> Result<QueueRow, Option<JobId>> {
         exit: exit(&word(11)),
         partition: word(12),
         time_left: set(word(13)),
-        name: word(14),
-        comment: set(word(15)).unwrap_or_default(),
+        directory: set(word(14)),
+        name: word(15),
+        comment: set(word(16)).unwrap_or_default(),
     })
 }
 
@@ -217,9 +221,9 @@ fn exit(text: &str) -> Option<(i32, i32)> {
 mod tests {
     use super::*;
 
-    const HEADING: &str = "JOBID|~|STATE|~|UID|~|SUBMIT_TIME|~|START_TIME|~|END_TIME|~|RESTART_COUNT|~|REQUEUE|~|REASON|~|EXEC_HOST|~|NODELIST|~|EXIT_CODE|~|PARTITION|~|TIME_LEFT|~|NAME|~|COMMENT|~|\n";
-    const ENDED: &str = "4|~|FAILED|~|1001|~|1795492259|~|1795492259|~|1795492264|~|0|~|0|~|NonZeroExitCode|~|n2|~|n2|~|9472|~|batch|~|UNLIMITED|~|t.sh|~|a b|c|~|\n";
-    const HELD: &str = "5|~|PENDING|~|1001|~|1795492259|~|N/A|~|N/A|~|0|~|1|~|JobHeldUser|~|n/a|~||~|0|~|batch|~|UNLIMITED|~|t.sh|~|(null)|~|\n";
+    const HEADING: &str = "JOBID|~|STATE|~|UID|~|SUBMIT_TIME|~|START_TIME|~|END_TIME|~|RESTART_COUNT|~|REQUEUE|~|REASON|~|EXEC_HOST|~|NODELIST|~|EXIT_CODE|~|PARTITION|~|TIME_LEFT|~|WORK_DIR|~|NAME|~|COMMENT|~|\n";
+    const ENDED: &str = "4|~|FAILED|~|1001|~|1795492259|~|1795492259|~|1795492264|~|0|~|0|~|NonZeroExitCode|~|n2|~|n2|~|9472|~|batch|~|UNLIMITED|~|/home/alice|~|t.sh|~|a b|c|~|\n";
+    const HELD: &str = "5|~|PENDING|~|1001|~|1795492259|~|N/A|~|N/A|~|0|~|1|~|JobHeldUser|~|n/a|~||~|0|~|batch|~|UNLIMITED|~|/home/alice|~|t.sh|~|(null)|~|\n";
 
     fn mark() -> Mark {
         Mark::from_bits(0x4f2a_9c01)
@@ -263,6 +267,7 @@ mod tests {
             (held.started, &held.nodes, &held.comment),
             (None, &None, &String::new())
         );
+        assert_eq!(held.directory.as_deref(), Some("/home/alice"));
     }
 
     #[test]

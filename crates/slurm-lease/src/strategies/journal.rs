@@ -102,8 +102,10 @@ fn opened() -> BoxedStrategy<Opened> {
         },
     );
     let ids = (lease_id(), job_name(), uid(), store_id());
-    (ids, line(), option::of(cluster_name()), line(), access)
-        .prop_map(|(ids, slug, cluster, asked, access)| Opened {
+    let directory = option::of("/[a-z]{1,8}/[a-z]{1,8}".prop_map(Utf8PathBuf::from));
+    let where_to = (option::of(cluster_name()), directory);
+    (ids, line(), where_to, line(), access)
+        .prop_map(|(ids, slug, (cluster, directory), asked, access)| Opened {
             lease: ids.0,
             slug,
             name: ids.1,
@@ -111,6 +113,7 @@ fn opened() -> BoxedStrategy<Opened> {
             store: ids.3,
             cluster,
             asked,
+            directory,
             access,
         })
         .boxed()
@@ -222,8 +225,8 @@ fn observation() -> BoxedStrategy<Observation> {
 }
 
 fn sighting() -> BoxedStrategy<Sighting> {
-    (queue_row(), any::<bool>())
-        .prop_map(|(row, tagged)| Sighting {
+    (queue_row(), any::<bool>(), any::<bool>())
+        .prop_map(|(row, tagged, placed)| Sighting {
             state: row.state,
             reason: row.reason,
             restarts: row.restarts,
@@ -235,6 +238,7 @@ fn sighting() -> BoxedStrategy<Sighting> {
             partition: row.partition,
             exit: row.exit,
             tagged,
+            placed,
         })
         .boxed()
 }

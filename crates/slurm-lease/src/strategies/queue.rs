@@ -25,7 +25,7 @@ pub fn queue_row() -> impl Strategy<Value = QueueRow> {
         "[a-z]{1,8}",
         option::of("[1-9]-0[0-9]:[0-5][0-9]:00|[0-5]?[0-9]:[0-5][0-9]|UNLIMITED"),
     );
-    let texts = (free_text(), set(free_text()));
+    let texts = (free_text(), set(free_text()), option::of(set(directory())));
     (job_id(), job_state(), uid(), times, history, places, texts).prop_map(
         |(id, state, uid, times, history, places, texts)| QueueRow {
             id,
@@ -44,6 +44,7 @@ pub fn queue_row() -> impl Strategy<Value = QueueRow> {
             time_left: places.3,
             name: texts.0,
             comment: texts.1,
+            directory: texts.2,
         },
     )
 }
@@ -58,7 +59,7 @@ pub fn queue_rows() -> impl Strategy<Value = Vec<QueueRow>> {
 }
 
 /// squeue's words above the fields that are asked for.
-const HEADING: [&str; 16] = [
+const HEADING: [&str; 17] = [
     "JOBID",
     "STATE",
     "UID",
@@ -73,13 +74,14 @@ const HEADING: [&str; 16] = [
     "EXIT_CODE",
     "PARTITION",
     "TIME_LEFT",
+    "WORK_DIR",
     "NAME",
     "COMMENT",
 ];
 
 /// What squeue prints for these rows.
 pub fn render_queue(rows: &[QueueRow], mark: &Mark) -> Vec<u8> {
-    let line = |fields: [String; 16]| fields.map(|field| field + mark.as_str()).concat() + "\n";
+    let line = |fields: [String; 17]| fields.map(|field| field + mark.as_str()).concat() + "\n";
     let heading = line(HEADING.map(str::to_owned));
     let rows: String = rows.iter().map(|row| line(fields(row))).collect();
     (heading + &rows).into_bytes()
@@ -108,13 +110,17 @@ pub fn squeue() -> impl Strategy<Value = Transcript<Queue>> {
             return true;
         };
         let mark = transcript.mark.as_str();
-        let texts = rows.rows.iter().flat_map(|row| [&row.name, &row.comment]);
+        let directory = |row: &QueueRow| row.directory.clone().unwrap_or_default();
+        let texts = rows
+            .rows
+            .iter()
+            .flat_map(|row| [row.name.clone(), row.comment.clone(), directory(row)]);
         texts.into_iter().all(|text| !text.contains(mark))
     })
 }
 
 /// The fields in the order of the query.
-fn fields(row: &QueueRow) -> [String; 16] {
+fn fields(row: &QueueRow) -> [String; 17] {
     let or =
         |value: &Option<String>, unset: &str| value.clone().unwrap_or_else(|| unset.to_owned());
     // squeue prints what wait(2) gave; of some statuses that is all there is room for.
@@ -138,6 +144,7 @@ fn fields(row: &QueueRow) -> [String; 16] {
         exit,
         row.partition.clone(),
         or(&row.time_left, "INVALID"),
+        or(&row.directory, "(null)"),
         row.name.clone(),
         or(&comment, "(null)"),
     ]
@@ -153,6 +160,10 @@ fn set(text: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     text.prop_filter("a word for none", move |text| {
         !words.contains(&text.as_str())
     })
+}
+
+fn directory() -> impl Strategy<Value = String> {
+    free_text().prop_map(|text| format!("/{text}"))
 }
 
 fn host() -> impl Strategy<Value = String> {

@@ -56,9 +56,8 @@ fn job(cluster: Option<&ClusterName>) -> JobRef {
 /// A job of ours as it comes out of an answer: there is no other way to one.
 fn identified(cluster: Option<&ClusterName>) -> Identified {
     // squeue's words above the fields do not matter but the first.
-    let heading = [
-        "JOBID", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "",
-    ];
+    let mut heading = [""; 17];
+    heading[0] = "JOBID";
     let fields = [
         &JOB.to_string(),
         "RUNNING",
@@ -74,10 +73,11 @@ fn identified(cluster: Option<&ClusterName>) -> Identified {
         "0",
         "batch",
         "1:00:00",
+        "DIR",
         "NAME",
         &tag().to_string(),
     ];
-    let line = |fields: [&str; 16]| {
+    let line = |fields: [&str; 17]| {
         fields
             .map(|field| format!("{field}{}", mark().as_str()))
             .concat()
@@ -93,11 +93,12 @@ fn identified(cluster: Option<&ClusterName>) -> Identified {
         name: name(),
         tag: tag(),
         intended: Timestamp::from_second(1_700_000_000).unwrap(),
-        named_since: None,
+        directory: None,
+        since: None,
         submitted: None,
         restarts: 0,
         any_nonce: false,
-        comments_stay: false,
+        placed: false,
     };
     match search(&claim, cluster, &squeue::parse(&answer, &mark())) {
         Search::Found(found) => found.into_identified(),

@@ -52,11 +52,12 @@ fn queue_with_ours() -> impl Strategy<Value = (Vec<QueueRow>, Mark, Claim, JobRe
                 name,
                 tag,
                 intended: "2026-11-24T04:00:00Z".parse().unwrap(),
-                named_since: None,
+                directory: None,
+                since: None,
                 submitted: None,
                 restarts: 0,
                 any_nonce: false,
-                comments_stay: false,
+                placed: false,
             };
             // A stranger of our name and user could be us without our comment.
             rows.retain(|row| row.id == id || row.name != claim.name.as_str());

@@ -176,14 +176,12 @@ pub(super) const JOBS: &[(&str, Setup)] = &[
     ("unknown.several", |_| {}),
     ("unknown.beside-known", Stage::held),
     ("unknown.federated", |_| {}),
-    ("purged", |stage| {
-        stage.ended(Exit::default());
-        stage.wait(301);
-    }),
-    ("purged.several", |_| {}),
+    ("purged", purged),
+    ("purged.several", purged),
     ("other-user", Stage::held),
     ("other-user.private", |stage| {
         stage.cluster().config.private_jobs = true;
+        stage.request.name = "hers".to_owned();
         stage.held();
     }),
     ("not-a-number", |_| {}),
@@ -236,3 +234,10 @@ pub(super) const JOBS: &[(&str, Setup)] = &[
         stage.wait(76);
     }),
 ];
+
+/// The controller has forgotten it, the database has not.
+fn purged(stage: &mut Stage) {
+    stage.request.name = "purged".to_owned();
+    stage.ended(Exit::default());
+    stage.wait(301);
+}

@@ -142,7 +142,7 @@ fn hash_state(state: &State, hasher: &mut impl Hasher) {
         accounted,
     } = attempt;
     (&claim.tag.nonce, claim.submitted, claim.restarts).hash(hasher);
-    (claim.any_nonce, claim.comments_stay).hash(hasher);
+    (claim.any_nonce, claim.since.is_some(), claim.placed).hash(hasher);
     (endpoint, handed_out).hash(hasher);
     (marker, accounted).hash(hasher);
     match stage {

@@ -88,6 +88,14 @@ fn trap(mutant: Mutant) -> (Rule, Budget) {
             (Rule::ProvenOver, stray)
         }
         Mutant::EditedIsStranger => (Rule::ProvenOver, Budget { edits: 1, ..pair }),
+        Mutant::NameIsIdentity => {
+            let namesake = Budget {
+                lost: 1,
+                strangers: 1,
+                ..pair
+            };
+            (Rule::OursOnly, namesake)
+        }
     }
 }
 

@@ -82,6 +82,10 @@ plans! {
     endpoint, 3_000: Budget { requeues: 1, endpoints: 2, acquires: 1, ticks: 1, ..NOTHING };
     /// The controller loses its state and gives the number to somebody else.
     wipe, 40_000: Budget { wipes: 1, strangers: 1, ticks: 1, ..PAIR };
+    /// Somebody gives our name to a job of his own, and sbatch says nothing.
+    namesake, 1_000: Budget { strangers: 1, lost: 1, ticks: 1, ..PAIR };
+    /// A process dies, the journal loses its end, and somebody has given our name to a job.
+    cut_and_namesake, 800: Budget { crashes: 1, cuts: 1, strangers: 1, ..ONE };
     /// A process dies, the journal loses its end, and the controller hangs.
     cut_and_hang, 70_000: Budget { crashes: 1, cuts: 1, hangs: 1, ticks: 0, ..PAIR };
     /// A process dies, the journal loses its end, and the job that ended may be put back.

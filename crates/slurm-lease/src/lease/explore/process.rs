@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::disk::{Disk, Extent};
-use super::scheduler::{Job, Life, Mood, RunId, Serial, UID, hung, moment, name, nonce, tag};
+use super::scheduler::{
+    DIRECTORY, Job, Life, Mood, NAME, RunId, Serial, UID, hung, moment, nonce, tag,
+};
 use super::world::World;
 use super::{Mutant, Rule};
 use crate::endpoint::{Endpoint, StopMarker};
@@ -83,11 +85,12 @@ fn opened() -> Opened {
     Opened {
         lease: tag.lease,
         slug: "s".to_owned(),
-        name: name(),
+        name: NAME.parse().unwrap(),
         uid: UID,
         store: tag.store,
         cluster: None,
         asked: String::new(),
+        directory: Some(DIRECTORY.into()),
         access: Access::default(),
     }
 }
@@ -502,9 +505,13 @@ fn mutated(answer: Queue, alone: bool, lease: &Lease, mutant: Option<Mutant>) ->
                 match mutant {
                     Mutant::RequeueableIsOver => row.requeueable = false,
                     Mutant::StrayIsOver if !alone => row.requeueable = false,
-                    Mutant::EditedIsStranger if alone && row.name != name().as_str() => {
+                    Mutant::EditedIsStranger if row.name != NAME && lease.sighting().is_some() => {
+                        row.directory = None;
                         row.submitted = None;
                         row.restarts = 0;
+                    }
+                    Mutant::NameIsIdentity if row.name == NAME => {
+                        row.directory = Some(DIRECTORY.to_owned());
                     }
                     Mutant::CompletingIsEnding => row.restarts = 0,
                     Mutant::NumberIsIdentity if alone => {

@@ -6,7 +6,6 @@ use super::Rule;
 use super::process::{Role, Write};
 use super::scheduler::{Job, Life, Mood};
 use super::world::{Action, Budget, World};
-use crate::lease::attempt::Attempt;
 
 /// How many rounds of time a release may take once nothing goes wrong any more.
 const ROUNDS: usize = 8;
@@ -110,23 +109,19 @@ impl World {
     }
 
     /// Time passes: what completes has completed, and after `MinJobAge` what has finished is
-    /// forgotten. A job that was edited and then put back into the queue is told by nobody any
-    /// more: what ends it is its time limit. So it is with what has our number before we have seen
-    /// our job, which may be ours under another name, or a stranger's; and with one that has lost its
-    /// comment and of which the record tells neither the number nor an unanswered submission.
+    /// forgotten. A stranger's job that may be ours for all that is told ends by its time limit:
+    /// one that has our number and that we have not seen, or our name as long as sbatch has not
+    /// answered. So does a job of ours whose name and comment are both not ours, and whose number
+    /// is lost.
     fn settle(&mut self) {
-        let evidence = self.disk.as_ref().and_then(|disk| disk.state.evidence());
+        let disk = self.disk.as_ref();
+        let evidence = disk.and_then(|disk| disk.state.evidence());
         let unseen = evidence.is_some_and(|evidence| evidence.seen().is_none());
         let known = evidence.map(|evidence| evidence.job().id.number());
-        let by_name = self.disk.as_ref().is_some_and(|disk| {
-            let named_since = |attempt: &Attempt| attempt.claim.named_since.is_some();
-            disk.state.searched_for().is_some()
-                && disk.state.attempt.as_ref().is_some_and(named_since)
-        });
+        let unanswered = disk.is_some_and(|disk| disk.state.searched_for().is_some());
         for job in &mut self.scheduler.jobs {
-            let untold = job.edited || job.serial.is_none();
-            let nameless = self.scheduler.strips && !by_name && known != Some(job.number);
-            if job.edited && job.restarts > 0 || untold && unseen || nameless {
+            let namesake = job.serial.is_none() && (unseen || unanswered);
+            if namesake || job.edited && known != Some(job.number) {
                 job.life = Life::Finished;
             }
         }

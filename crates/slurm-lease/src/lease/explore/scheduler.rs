@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::evidence::{Allocation, Identified};
-use crate::id::{JobName, JobRef, Nonce, Tag, Uid};
+use crate::id::{JobRef, Nonce, Tag, Uid};
 use crate::job_state::JobState;
 use crate::parse::squeue::{Queue, QueueRow, QueueRows};
 use crate::parse::{Cause, Unavailable};
@@ -82,9 +82,11 @@ impl Job {
             Life::Completing { .. } => JobState::Completing,
             Life::Finished => JobState::Cancelled,
         };
-        let told_by = self.serial.filter(|_| !self.edited);
-        let comment = told_by.filter(|_| !strips).map(tag);
-        let name = told_by.map(|_| name().to_string());
+        let comment = self.serial.filter(|_| !self.edited && !strips).map(tag);
+        // A stranger may have our name: anybody can give that to a job of his own. Not our
+        // directory.
+        let name = if self.edited { "edited" } else { NAME };
+        let directory = self.serial.map_or("/home/alice", |_| DIRECTORY);
         QueueRow {
             id: self.number.to_string().parse().unwrap(),
             state,
@@ -100,7 +102,8 @@ impl Job {
             exit: None,
             partition: String::new(),
             time_left: None,
-            name: name.unwrap_or_else(|| "stranger".to_owned()),
+            directory: Some(directory.to_owned()),
+            name: name.to_owned(),
             comment: comment.map_or_else(String::new, |tag| tag.to_string()),
         }
     }
@@ -301,9 +304,10 @@ pub(super) fn hung() -> Unavailable {
 }
 
 /// The name of the lease's jobs.
-pub(super) fn name() -> JobName {
-    "crabbox-s-01234567".parse().unwrap()
-}
+pub(super) const NAME: &str = "crabbox-s-01234567";
+
+/// Where they start.
+pub(super) const DIRECTORY: &str = "/home/alice/state/jobs/cbx_0123456789ab";
 
 /// What the job of a submission carries as its comment.
 pub(super) fn tag(serial: Serial) -> Tag {
