@@ -216,10 +216,7 @@ fn release(arguments: &Arguments, request: &Request) -> Answered {
         other => Some(other?),
     };
     let message = match &released {
-        Some(Released::Over(tombstone)) => format!("released: {}", tombstone.proof),
-        Some(Released::Ending(job)) => format!(
-            "released: job {job} is ending and cannot come back; it is listed until its last processes are gone"
-        ),
+        Some(released) => how_released(released),
         None if was_released => format!("lease {} was released already", known.lease),
         None => "released by another process".to_owned(),
     };
@@ -239,13 +236,20 @@ fn release_unknown(leases: &Leases, request: &Request) -> Answered {
         ));
     };
     match leases.release_called(&lease, &called(None, request)) {
-        Ok(_) => Ok(Answer::message(format!(
-            "released: lease {lease} had a job but no record"
-        ))),
+        Ok(released) => Ok(Answer::message(how_released(&released))),
         Err(ReleaseError::NoSuchLease(_)) => Ok(Answer::message(format!(
             "nothing is known of lease {lease}, and no job in the queue has its comment or its directory"
         ))),
         Err(error) => Err(error.into()),
+    }
+}
+
+fn how_released(released: &Released) -> String {
+    match released {
+        Released::Over(tombstone) => format!("released: {}", tombstone.proof),
+        Released::Ending(job) => format!(
+            "released: job {job} is ending and cannot come back; it is listed until its last processes are gone"
+        ),
     }
 }
 

@@ -245,16 +245,27 @@ pub fn search(claim: &Claim, cluster: Option<&ClusterName>, answer: &Queue) -> S
         (doubtful, row.state.meaning() == Meaning::Finished)
     });
     match best {
-        Some((row, Whose::Doubtful)) => Search::Unknown(Unavailable::doubtful(format!(
-            "job {} ({}) has the name or the directory of this lease's job, but not both, and not its comment",
-            row.id, row.name
-        ))),
+        Some((row, Whose::Doubtful)) => Search::Unknown(doubt(claim, row)),
         Some((row, whose)) => Search::Found(Box::new(found(claim, row, whose, cluster))),
         None if rows.unreadable.is_empty() => Search::Clean,
         None => Search::Unknown(Unavailable::unreadable(
             "a row of the queue is not readable",
         )),
     }
+}
+
+/// Why it can't be told whose this row is.
+fn doubt(claim: &Claim, row: &QueueRow) -> Unavailable {
+    let (id, name) = (row.id, &row.name);
+    Unavailable::doubtful(if claim.is_in_place(row) {
+        format!(
+            "job {id} ({name}) starts in the directory of this lease, but has neither the comment nor the name of its job"
+        )
+    } else {
+        format!(
+            "job {id} ({name}) has the name of this lease's job, but neither its comment nor its directory, and a submission is unanswered"
+        )
+    })
 }
 
 fn counts(claim: &Claim, row: &QueueRow, whose: Whose) -> bool {
