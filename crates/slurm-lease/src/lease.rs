@@ -137,6 +137,8 @@ pub struct Lease {
     /// A wish that could not be written down, and is to be carried out all the same.
     unwritten_wish: Option<(Timestamp, ReleaseCause)>,
     wanted: Option<Nonce>,
+    /// Whether somebody here wants to have it.
+    acquiring: bool,
     /// Whether no job of any submission was there when this process looked.
     scouted: bool,
     /// Whether a search was answered, whatever it was for.
@@ -225,6 +227,7 @@ impl Lease {
             recordable: true,
             unwritten_wish: None,
             wanted: None,
+            acquiring: false,
             scouted: false,
             was_searched: false,
             searched: None,
@@ -317,18 +320,20 @@ impl Lease {
         self.learn(now, Event::SubmissionAnswered { nonce, outcome });
     }
 
-    /// What the identification of this very pass permits, where the lease is to end.
+    /// What the identification of this very pass permits: that the job can't be put back, where
+    /// the lease is to begin or to end, and its end.
     fn poll_permitted(&mut self, now: Timestamp) -> Option<Step> {
         let (at, identified) = self.identified.take()?;
         let fresh = now.duration_since(at).abs() <= FRESH;
         let current = self.job() == Some(identified.job());
-        if self.state.wish.is_none() || !fresh || !current || self.ending().is_some() {
+        if !self.is_to_be_identified() || !fresh || !current || self.ending().is_some() {
             return None;
         }
         let sighting = self.sighting()?;
-        if sighting.requeueable && !self.requeue_forbidden {
+        if self.may_be_put_back() {
             return Some(Step::ForbidRequeue(identified));
         }
+        self.state.wish?;
         let is_there = sighting.state.meaning() != Meaning::Finished;
         let due = self.cancelled_at.is_none_or(|cancelled| {
             now.duration_since(cancelled).unsigned_abs() >= self.policy.cancel_again

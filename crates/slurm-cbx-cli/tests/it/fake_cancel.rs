@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fake_slurm::{Action, Base, ClusterConfig, Controller, Execution, Program, SubmitPlugin};
+use fake_slurm::{Action, Base, ClusterConfig, Controller, Execution, Exit, Program, SubmitPlugin};
 use serde_json::json;
 
 use crate::client::{acquire, list, release, text};
@@ -283,6 +283,42 @@ fn a_site_with_a_submit_plugin_works_all_the_same() {
         site.cluster.requeue(id).unwrap();
         site.assert_nothing_left();
     });
+}
+
+/// Of one that ended by itself it could not be forbidden any more.
+#[test]
+fn a_job_that_a_site_lets_be_put_back_may_not_be_once_it_is_leased() {
+    let site = Site::modelled();
+    let plugin = SubmitPlugin {
+        force_requeue: true,
+        ..SubmitPlugin::default()
+    };
+    site.cluster.plugin(plugin).unwrap();
+    let identity = site.identity();
+    site.warmup_modelled(&identity);
+    let job = site.live(&identity)[0].id;
+    site.cluster.finish(job, Exit::default()).unwrap();
+    site.forget_queue();
+    site.release(&identity).within(seconds(10)).done();
+    site.assert_nothing_left();
+}
+
+/// The runner ends the job at once when it finds the wish.
+#[test]
+fn a_release_forbids_that_the_job_is_put_back_before_its_runner_hears_of_it() {
+    let site = Site::new();
+    let identity = site.identity();
+    site.warmup(&identity, &json!({})).lease();
+    let job = site.live(&identity)[0].id;
+    let permit = |cluster: &mut fake_slurm::Cluster, _| cluster.set_requeue(job, 0, true);
+    site.cluster.change(permit).unwrap().unwrap();
+    // Somebody has seen that.
+    site.forget_queue();
+    site.listed(&identity).expect("a row");
+    site.inject(Program::Scontrol, Action::Slow(seconds(2)));
+    site.release(&identity).within(seconds(20)).done();
+    assert!(!site.cluster.requeue(job).unwrap());
+    site.assert_nothing_left();
 }
 
 #[test]

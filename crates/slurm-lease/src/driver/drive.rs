@@ -274,7 +274,7 @@ impl<'a> Drive<'a> {
             self.held.lease.handle_look(now(), look);
             return;
         }
-        if lease.wish().is_none() {
+        if !lease.is_to_be_identified() {
             let not_before = self.not_before();
             let cluster = job.cluster.as_ref();
             let snapshot = self

@@ -150,10 +150,16 @@ impl Leases {
         let files = Files::in_dir(drive.held.dir().path());
         let began = now();
         let mut ending: Option<Deadline> = None;
-        // The runner reads the wish too, so that a release works where the controller does not.
-        // Where it can't be written there is still scancel.
-        drop(drive.held.dir().write("release", b""));
+        let mut told = false;
         loop {
+            // The runner reads the wish too, so that a release works where the controller does not;
+            // but not before the controller has been asked not to put the job back. Where it can't
+            // be written there is still scancel.
+            let lease = &drive.held.lease;
+            if !told && (!lease.may_be_put_back() || lease.unknown().is_some()) {
+                told = true;
+                drop(drive.held.dir().write("release", b""));
+            }
             drive.read_runner_files();
             let pause = match drive.step(None) {
                 Driven::Over(proof) => match drive.search_for_strays() {

@@ -52,6 +52,7 @@ impl Lease {
     /// Somebody wants a job. If there is none, this nonce will be that of its submission.
     pub fn handle_acquire(&mut self, nonce: Nonce) {
         self.wanted = Some(nonce);
+        self.acquiring = true;
     }
 
     /// The configuration leads there, and that is where the lease was looked for: its job was
@@ -186,9 +187,13 @@ impl Lease {
             return;
         }
         let nonce = of.nonce.clone();
+        let glimpsed = matches!(observation, Observation::Seen(_)) && identified.is_none();
         self.identified = identified.map(|identified| (now, identified));
         self.observe(now, of, observation);
         self.pace.step(now, self.bounds());
+        if glimpsed && self.is_to_be_identified() {
+            self.pace.hurry();
+        }
         if let Some(other) = other.filter(|_| self.over().is_some()) {
             let Other { job, sighting } = *other;
             let event = Event::Adopted {

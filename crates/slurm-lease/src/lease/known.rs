@@ -48,6 +48,18 @@ impl Lease {
         }
     }
 
+    /// Whether its job may be put back into the queue, and that was not forbidden here. Once it has
+    /// ended by itself it is too late for that, and Slurm must forget it before it is over.
+    pub fn may_be_put_back(&self) -> bool {
+        let permitted = self.sighting().is_some_and(|seen| seen.requeueable);
+        permitted && !self.requeue_forbidden
+    }
+
+    /// Whether something is to be done to its job, for which it must be looked at by itself.
+    pub fn is_to_be_identified(&self) -> bool {
+        self.state.wish.is_some() || self.acquiring && self.may_be_put_back()
+    }
+
     /// Whether nothing was submitted for it, or nothing of what was is left.
     pub fn is_vacant(&self) -> bool {
         self.over().is_some()

@@ -93,6 +93,7 @@ fn hash_lease(lease: &Lease, tick: u32, hasher: &mut impl Hasher) {
         recordable,
         unwritten_wish,
         wanted,
+        acquiring,
         scouted,
         was_searched: _,
         searched,
@@ -115,7 +116,7 @@ fn hash_lease(lease: &Lease, tick: u32, hasher: &mut impl Hasher) {
         .as_ref()
         .map(|(at, identified)| (*at == moment(tick), identified));
     (outbox, recordable, unwritten_wish.is_some(), wanted).hash(hasher);
-    (scouted, searched, intended, submitting).hash(hasher);
+    (acquiring, scouted, searched, intended, submitting).hash(hasher);
     (identified, cancelling, seen_since).hash(hasher);
     (unknown.is_some(), accounting_due, requeue_forbidden).hash(hasher);
 }
