@@ -34,6 +34,7 @@ readonly PORT_ATTEMPTS=20
 record_separator=$(printf '\036')
 sshd_pid=
 sleep_pid=
+guard_pid=
 run_dir=
 endpoint=
 lease_dir=
@@ -60,6 +61,7 @@ main() {
     choose_host
     start_sshd
     publish
+    guard_sshd
     watch_lease
 }
 
@@ -410,6 +412,31 @@ publish() {
     say "lease $CBX_LEASE_ID, job $job_id: sshd answers on $host port $port"
 }
 
+# Killed with SIGKILL, as by the kernel when memory is short, the runner ends
+# nothing, and with proctrack/linuxproc neither does Slurm. This process is told
+# of it by the end of a pipe that only the runner holds.
+guard_sshd() {
+    mkfifo "$run_dir/alive" || return
+    (
+        trap '' HUP INT TERM USR1
+        trap - EXIT
+        read -r _ <"$run_dir/alive"
+        end_sessions
+        retract_endpoint
+        rm -rf "$run_dir"
+    ) </dev/null &
+    guard_pid=$!
+    # For both ends, so that it does not wait for the other.
+    exec 9<>"$run_dir/alive"
+}
+
+stop_guard() {
+    [ -n "$guard_pid" ] || return 0
+    kill -KILL "$guard_pid" 2>/dev/null
+    wait "$guard_pid" 2>/dev/null
+    guard_pid=
+}
+
 # --- the lease ---------------------------------------------------------------
 
 watch_lease() {
@@ -559,6 +586,7 @@ finish() {
     trap '' HUP INT TERM USR1
     trap - EXIT
     [ -z "$sleep_pid" ] || kill "$sleep_pid" 2>/dev/null
+    stop_guard
     end_sessions
     retract_endpoint
     if [ "$1" -eq 0 ]; then say "$2: $3"; else say "$2: $3" >&2; fi
