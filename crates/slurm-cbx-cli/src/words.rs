@@ -11,8 +11,11 @@ use slurm_lease::{JobState, Lease, Meaning};
 pub(crate) fn status(lease: &Lease, lost: bool, now: Timestamp) -> String {
     if lost {
         return match lease.sighting() {
-            Some(seen) => format!("{}, but its record here is lost", describe(seen, now)),
-            None => "unknown: its record here is lost".to_owned(),
+            Some(seen) => format!(
+                "{}, but its record here is lost or unreadable",
+                describe(seen, now)
+            ),
+            None => "unknown: its record here is lost or unreadable".to_owned(),
         };
     }
     if let Some(ended) = over(lease).filter(|_| !is_in_doubt(lease)) {

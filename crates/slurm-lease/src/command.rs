@@ -37,8 +37,8 @@ impl Program {
     }
 }
 
-/// Variables of the caller that every Slurm command gets: where the configuration is, how to
-/// authenticate, where programs and libraries are. Everything else is withheld, since `SQUEUE_*`,
+/// Variables of the caller that every Slurm command gets, unless they are empty: where the
+/// configuration is, how to authenticate, where programs and libraries are. Everything else is withheld, since `SQUEUE_*`,
 /// `SACCT_*`, `SCANCEL_*`, `SBATCH_*` and `SLURM_*` filter, redirect or reshape what Slurm
 /// answers (INPUT ENVIRONMENT VARIABLES in each command's manual page).
 pub const PASSED_THROUGH: [&str; 12] = [

@@ -54,6 +54,20 @@ fn defaults_that_only_choose_policy_are_let_through() {
     site.assert_nothing_left();
 }
 
+/// Slurm takes an empty SLURM_JWT for a token.
+#[test]
+fn what_is_set_to_nothing_reaches_no_command() {
+    let site = Site::new().with_variable("SLURM_JWT", "");
+    let identity = site.identity();
+    site.acquire(&identity, &json!({})).lease();
+    site.release(&identity).done();
+    for call in site.cluster.calls().unwrap() {
+        let given = |variable: &String| variable == "SLURM_JWT";
+        assert!(!call.variables.iter().any(given), "{call:?}");
+    }
+    site.assert_nothing_left();
+}
+
 #[test]
 fn no_variable_reaches_the_job_that_was_not_named() {
     let site = Site::new()

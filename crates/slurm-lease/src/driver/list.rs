@@ -337,7 +337,7 @@ impl Leases {
 
 /// What is to be said of a lease whose record is lost.
 fn of_lost(view: &View) -> String {
-    let lost = "its record here is lost";
+    let lost = "its record here is lost or unreadable";
     match (view.lease.job(), view.lease.sighting()) {
         (Some(job), Some(seen)) => {
             format!(

@@ -244,10 +244,13 @@ fn not_started(program: &str, error: &dyn std::fmt::Display) -> Answer {
 
 /// What the command finds in its environment: see [`PASSED_THROUGH`] and [`PINNED`].
 fn environment(command: &Command) -> BTreeMap<OsString, OsString> {
-    let inherited = PASSED_THROUGH
+    let value = |name: &str| Some((name.into(), std::env::var_os(name)?));
+    // Slurm takes an empty SLURM_JWT for a token, and an empty SLURM_CONF for a path.
+    let passed = PASSED_THROUGH
         .into_iter()
-        .chain(command.inherited.iter().map(String::as_str))
-        .filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+        .filter_map(value)
+        .filter(|(_, value)| !value.is_empty());
+    let inherited = command.inherited.iter().filter_map(|name| value(name));
     let pinned = PINNED
         .into_iter()
         .map(|(name, value)| (name.into(), value.into()));
@@ -255,7 +258,7 @@ fn environment(command: &Command) -> BTreeMap<OsString, OsString> {
         .environment
         .iter()
         .map(|(name, value)| (name.into(), value.into()));
-    inherited.chain(pinned).chain(own).collect()
+    passed.chain(inherited).chain(pinned).chain(own).collect()
 }
 
 /// Waits for the end of a command, at most until its limit, at which it is killed. Where it is
