@@ -60,6 +60,8 @@ pub struct Record {
     pub memory_per_cpu: Option<u64>,
     pub features: Option<String>,
     pub time_limit: Option<u64>,
+    /// Neither the job nor its partition's DefaultTime said how long it may run.
+    pub limited_by_partition: bool,
     pub workdir: String,
     pub submit: Moment,
     /// Its history, oldest first.
@@ -91,6 +93,7 @@ impl Record {
             memory_per_cpu: request.memory_per_cpu,
             features: request.features.clone(),
             time_limit: job.time_limit,
+            limited_by_partition: job.limited_by_partition,
             workdir: request.workdir.clone(),
             submit: job.submit,
             entries: Vec::new(),

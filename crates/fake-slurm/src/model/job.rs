@@ -185,6 +185,8 @@ pub struct Job {
     pub end: Option<Moment>,
     /// Its time limit in minutes; none is UNLIMITED.
     pub time_limit: Option<u64>,
+    /// Neither it nor its partition's DefaultTime said so.
+    pub limited_by_partition: bool,
     /// How often it was requeued.
     pub restarts: u32,
     /// The nodes that it has or had.

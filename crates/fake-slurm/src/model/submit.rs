@@ -343,8 +343,9 @@ impl Cluster {
     }
 
     fn new_job(&mut self, id: u32, request: Request, partition: &Partition, now: Moment) -> Job {
-        let asked = request.time_limit;
-        let time_limit = asked.or(partition.default_time).or(partition.max_time);
+        let time_limit = request.time_limit.or(partition.default_time);
+        let limited_by_partition = time_limit.is_none();
+        let time_limit = time_limit.or(partition.max_time);
         let held_by_site = self.condition.plugin.hold.then_some(Hold::Admin);
         let hold = held_by_site.or(request.hold.then_some(Hold::User));
         let reason = hold.map_or("None", Hold::reason).to_owned();
@@ -366,6 +367,7 @@ impl Cluster {
             start: None,
             end: None,
             time_limit: time_limit.filter(|minutes| *minutes != u64::MAX),
+            limited_by_partition,
             restarts: 0,
             nodes: Vec::new(),
             cpus_per_node: 0,

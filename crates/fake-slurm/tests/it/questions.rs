@@ -119,6 +119,8 @@ fn what_is_not_played_is_refused() {
     for arguments in [
         &["-j", "1"][..],
         &["-X", "-o", "DBIndex"],
+        &["-X", "-o", "ALL"],
+        &["-X", "-o", "a%5"],
         &["-X", "-S", "noon"],
         &["-X", "-j", "1", "-j", "2"],
         &["-X", "-s", "RQ"],
