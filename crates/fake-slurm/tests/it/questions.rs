@@ -112,6 +112,7 @@ fn what_is_not_played_is_refused() {
         &["-j", "1_2"],
         &["-o", "%all"],
         &["-O", "AllocSID"],
+        &["-O", "NumTasks"],
         &["-w", "n["],
     ] {
         refused(&bench, "squeue", arguments);

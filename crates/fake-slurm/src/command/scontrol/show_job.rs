@@ -3,7 +3,7 @@
 use crate::model::{Base, Job};
 use crate::render::fields::{
     Context, command, cpu_count, dependency, end_moment, mebibytes, mebibytes_text, node_count,
-    stdout, time_used, tres,
+    time_used, tres,
 };
 use crate::render::hostlist::hostlist;
 use crate::render::time::{limit_long, long_duration};
@@ -114,19 +114,20 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
             if request.exclusive { "NO" } else { "OK" },
             null(&request.licenses)
         ),
-        format!("Command={}", command(job)),
+        format!("Command={}", command(job, generation)),
         format!("WorkDir={}", request.workdir),
     ]);
     if let Some(comment) = &request.comment {
         lines.push(format!("Comment={comment} "));
     }
+    // scontrol puts the job's number and its like in.
+    let default = format!("{}/slurm-%j.out", request.workdir);
+    let stdout = request.stdout.as_ref().unwrap_or(&default);
+    let stderr = request.stderr.as_ref().unwrap_or(stdout);
     lines.extend([
-        format!(
-            "StdErr={}",
-            request.stderr.clone().unwrap_or_else(|| stdout(job))
-        ),
-        format!("StdIn={}", request.stdin),
-        format!("StdOut={}", stdout(job)),
+        format!("StdErr={}", expand(stderr, job)),
+        format!("StdIn={}", expand(&request.stdin, job)),
+        format!("StdOut={}", expand(stdout, job)),
         "Power=".to_owned(),
     ]);
     let (between, end) = if one_line {
@@ -135,4 +136,11 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
         ("\n   ", "\n   \n\n")
     };
     lines.join(between) + end
+}
+
+/// The patterns that scontrol knows.
+fn expand(path: &str, job: &Job) -> String {
+    let path = path.replace("%j", &job.id.to_string());
+    let path = path.replace("%x", &job.request.name);
+    path.replace("%u", &job.request.user)
 }
