@@ -298,7 +298,9 @@ impl Cluster {
         // More than all nodes have together is taken up to 22.05 and by 26.05: it waits.
         let beyond = all > self.nodes_of(partition).map(|node| node.cpus).sum()
             || request.nodes as usize > partition.nodes.len();
-        let fed = usable().map(|node| fed_cpus(request, node));
+        // A task is on one node.
+        let task = request.cpus_per_task.max(1);
+        let fed = usable().map(|node| fed_cpus(request, node) / task * task);
         let too_few = match request.max_nodes as usize {
             0 => fed.sum::<u32>() < all,
             most => fed.take(most).sum::<u32>() < all,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fake_slurm::NOT_PLAYED;
+use fake_slurm::{Generation, NOT_PLAYED};
 
 use crate::Bench;
 
@@ -140,5 +140,31 @@ fn what_is_not_played_is_refused() {
     ] {
         refused(&bench, "scontrol", arguments);
     }
-    refused(&bench, "scancel", &["1_2"]);
+    for arguments in [&["1_2"][..], &["-v", "-Q", "1"], &["-Q", "-v", "1"]] {
+        refused(&bench, "scancel", arguments);
+    }
+}
+
+#[test]
+fn a_filter_and_a_named_cluster_are_the_controllers_business() {
+    for (generation, status) in [(Generation::V22_05, 0), (Generation::V24_11, NOT_PLAYED)] {
+        let Bench { cluster, directory } = Bench::new();
+        let cluster = cluster.generation(generation).unwrap();
+        let bench = Bench { cluster, directory };
+        bench.submit(&["-J", "b"]);
+        let said = bench.run("scancel", &["-M", "cluster", "-n", "other"]);
+        assert_eq!(said.status, Some(i32::from(status)), "{generation}");
+    }
+}
+
+#[test]
+fn nobody_knows_when_a_job_could_start_later() {
+    let bench = Bench::new();
+    let check = &["--test-only", "--exclusive", "--nodes=2", "--wrap", "true"];
+    assert_eq!(bench.run("sbatch", check).status, Some(0));
+    bench.submit(&["-J", "b"]);
+    refused(&bench, "sbatch", check);
+    // Of a time that it names itself it is asked what that is.
+    let later = [&["--begin=now+1hour"][..], check].concat();
+    assert_eq!(bench.run("sbatch", &later).status, Some(0));
 }
