@@ -137,6 +137,7 @@ fn what_is_not_played_is_refused() {
         &["hold", "1_2"],
         &["update", "JobId=1", "Priority=1"],
         &["update", "NodeName=n1", "State=DOWN"],
+        &["update", "JobName=b"],
     ] {
         refused(&bench, "scontrol", arguments);
     }
