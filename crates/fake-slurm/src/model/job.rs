@@ -237,6 +237,14 @@ impl Job {
         self.base.is_over() && !self.is_completing()
     }
 
+    /// Since when, or from when on, it may start. Of a job that is held or waits for another that is
+    /// not known, unless a time was named.
+    pub fn known_eligible(&self) -> Option<Moment> {
+        let depends = self.nodes.is_empty() && self.reason.starts_with("Dependency");
+        let waits = self.hold.is_some() || depends;
+        Some(self.eligible).filter(|at| !waits || *at > self.submit)
+    }
+
     /// When its time limit ends it.
     pub fn limit(&self) -> Option<Moment> {
         let minutes = self.time_limit?;

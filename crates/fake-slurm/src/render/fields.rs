@@ -60,9 +60,7 @@ pub(super) const NONE: char = '\0';
 pub(crate) const FIELDS: &[Field] = &[
     field("Account", 'a', "ACCOUNT", |job, _| null(&job.account)),
     field("AccrueTime", NONE, "ACCRUE_TIME", |job, context| {
-        context
-            .style
-            .show_or(Some(job.eligible).filter(|_| job.hold.is_none()), "N/A")
+        context.style.show_or(accrue_moment(job), "N/A")
     }),
     field("admin_comment", NONE, "ADMIN_COMMENT", |_, _| {
         "(null)".to_owned()
@@ -112,9 +110,8 @@ pub(crate) const FIELDS: &[Field] = &[
         }
     }),
     field("EligibleTime", NONE, "ELIGIBLE_TIME", |job, context| {
-        context
-            .style
-            .show_or(Some(job.eligible).filter(|_| job.hold.is_none()), "N/A")
+        let eligible = eligible_moment(job, context.generation());
+        context.style.show_or(eligible, "N/A")
     }),
     field("EndTime", 'e', "END_TIME", end_time),
     field("exit_code", NONE, "EXIT_CODE", exit_code),
@@ -432,37 +429,55 @@ fn time_left(job: &Job, context: &Context<'_>) -> String {
     left.map_or_else(|| "INVALID".to_owned(), short_duration)
 }
 
+/// When it was eligible. 20.11 does not forget it where a job was held that runs.
+pub(crate) fn eligible_moment(job: &Job, generation: Generation) -> Option<Moment> {
+    if generation == Generation::V20_11 {
+        accrue_moment(job)
+    } else {
+        job.known_eligible()
+    }
+}
+
+/// Since when its age counts. A job that was held while it ran had begun to wait.
+pub(crate) fn accrue_moment(job: &Job) -> Option<Moment> {
+    let ran = !job.nodes.is_empty();
+    job.known_eligible().or(Some(job.eligible).filter(|_| ran))
+}
+
 /// When it started, or is to: a job that waits for its begin time shows that.
-pub(crate) fn start_moment(job: &Job) -> Option<Moment> {
+pub(crate) fn start_moment(job: &Job, now: Moment) -> Option<Moment> {
     let known = job
         .start
         .filter(|_| job.base != Base::Pending || job.is_completing());
-    let begins = Some(job.eligible).filter(|at| job.base == Base::Pending && *at > job.submit);
+    let begins = Some(job.eligible).filter(|at| job.base == Base::Pending && *at > now);
     known.or(begins)
 }
 
 fn start_time(job: &Job, context: &Context<'_>) -> String {
-    context.style.show_or(start_moment(job), "N/A")
+    context.style.show_or(start_moment(job, context.now), "N/A")
 }
 
 /// When it ended, or its time limit is to end it.
-pub(crate) fn end_moment(job: &Job) -> Option<Moment> {
+pub(crate) fn end_moment(job: &Job, now: Moment) -> Option<Moment> {
     let limit = |start: Moment| {
         job.time_limit
             .map(|minutes| start + Duration::from_secs(minutes.saturating_mul(60)))
     };
     match job.base {
         // A requeued job shows until its last run is cleaned up when that would have ended.
-        Base::Pending => start_moment(job).and_then(limit),
+        Base::Pending => start_moment(job, now).and_then(limit),
         Base::Running | Base::Suspended => job.limit(),
         _ => job.end,
     }
 }
 
 fn end_time(job: &Job, context: &Context<'_>) -> String {
-    let endless = job.base.is_started() || start_moment(job).is_some() && !job.base.is_over();
+    let endless =
+        job.base.is_started() || start_moment(job, context.now).is_some() && !job.base.is_over();
     let otherwise = if endless { "NONE" } else { "N/A" };
-    context.style.show_or(end_moment(job), otherwise)
+    context
+        .style
+        .show_or(end_moment(job, context.now), otherwise)
 }
 
 fn exit_code(job: &Job, context: &Context<'_>) -> String {

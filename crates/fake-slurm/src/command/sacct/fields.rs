@@ -264,17 +264,13 @@ fn tres(cpus: u32, mebibytes: Option<u64>, nodes: usize) -> String {
     format!("billing={cpus},cpu={cpus},{memory}node={nodes}")
 }
 
-/// From when on it could have started. A job that is held, or waits for another, never could.
+/// From when on it could have started.
 pub(super) fn eligible(shown: &Shown<'_>) -> Option<Moment> {
-    let waits = |reason: &str| reason.starts_with("Dependency");
     let entry = shown.entry;
+    // The database hears when what it waits for changes.
     let live = shown.cluster.jobs.get(&shown.record.id);
     let live = live.filter(|job| job.is_waiting() && entry.end.is_none());
-    let held = match live {
-        Some(job) => job.hold.is_some() || waits(&job.reason),
-        None => entry.held || entry.nodes.is_empty() && waits(&entry.reason),
-    };
-    Some(entry.eligible).filter(|_| !held)
+    live.map_or(entry.eligible, crate::model::Job::known_eligible)
 }
 
 /// Seconds that it ran, without those in which it was suspended.

@@ -1,9 +1,9 @@
 //! `scontrol show job`.
 
-use crate::model::{Base, Job};
+use crate::model::Job;
 use crate::render::fields::{
-    Context, command, cpu_count, dependency, end_moment, mebibytes, mebibytes_text, node_count,
-    time_used, tres,
+    Context, accrue_moment, command, cpu_count, dependency, eligible_moment, end_moment, mebibytes,
+    mebibytes_text, node_count, start_moment, time_used, tres,
 };
 use crate::render::hostlist::hostlist;
 use crate::render::time::{limit_long, long_duration};
@@ -14,16 +14,9 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
     let request = &job.request;
     let null = |value: &Option<String>| value.clone().unwrap_or_else(|| "(null)".to_owned());
     let when = |moment| context.style.show_or(moment, "Unknown");
-    let held = job.hold.is_some();
-    let pending = job.base == Base::Pending;
-    let begins = Some(job.eligible).filter(|at| *at > job.submit);
-    let start = if pending { begins } else { job.start };
-    let end = end_moment(job).filter(|_| !pending || begins.is_some());
+    let start = start_moment(job, context.now);
+    let end = end_moment(job, context.now);
     let cpus = cpu_count(job);
-    // Held, or waiting for another job: it cannot start, and could not before it was cancelled.
-    let ran = !job.nodes.is_empty();
-    let eligible =
-        Some(job.eligible).filter(|_| ran || !held && !job.reason.starts_with("Dependency"));
     let presuspend = job.suspended.map_or(0, |_| time_used(job, context));
     let mut lines = vec![
         format!("JobId={} JobName={}", job.id, request.name),
@@ -58,12 +51,9 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
         format!(
             "SubmitTime={} EligibleTime={}",
             when(Some(job.submit)),
-            when(eligible)
+            when(eligible_moment(job, generation))
         ),
-        format!(
-            "AccrueTime={}",
-            when(eligible.filter(|_| !pending || begins.is_some()))
-        ),
+        format!("AccrueTime={}", when(accrue_moment(job))),
         format!(
             "StartTime={} EndTime={} Deadline={}",
             when(start),
