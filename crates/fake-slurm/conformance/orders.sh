@@ -92,3 +92,19 @@ run named.release scontrol release "name=$NAME-other"
 reach COMPLETED
 run named.over scontrol update "jobname=$NAME-other" comment=x
 run named.over.hold scontrol hold "jobname=$NAME-other"
+
+# In the order of their priorities: a job that was released comes last.
+submit order.base runner.sh -H
+base=$job
+submit order.first runner.sh "--dependency=afterok:$base"
+first=$job
+submit order.held runner.sh -H "--dependency=afterok:$base"
+held=$job
+submit order.last runner.sh "--dependency=afterok:$base"
+reason Dependency
+run order.before squeue -h -j "$base,$first,$held,$job" -o %i
+run order.release scontrol release "$held"
+run order.after squeue -h -j "$base,$first,$held,$job" -o %i
+run order.release-again scontrol release "$first"
+run order.after-again squeue -h -j "$base,$first,$held,$job" -o %i
+run order.cancel scancel -n "$NAME"

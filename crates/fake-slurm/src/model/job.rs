@@ -173,6 +173,9 @@ pub struct Job {
     pub reason: String,
     /// What it still waits for.
     pub dependencies: Dependencies,
+    /// The falling number that it got when it was submitted, released or resumed: its priority
+    /// under priority/basic. Zero if it was never due.
+    pub rank: u32,
     /// Why it is held.
     pub hold: Option<Hold>,
     /// When it was submitted, or last requeued.
@@ -288,8 +291,8 @@ impl Job {
     }
 
     /// Its priority: zero if held or suspended. priority/basic, the default of old, gives falling
-    /// ones; priority/multifactor, the default of 24.11, gives all the same where nothing has a
-    /// weight.
+    /// ones, less what the job gives way (`--nice`); priority/multifactor, the default of 24.11,
+    /// gives all the same where nothing has a weight.
     pub fn priority(&self, generation: Generation) -> u32 {
         if self.hold.is_some() || self.base == Base::Suspended {
             return 0;
@@ -297,6 +300,7 @@ impl Job {
         if generation >= Generation::V24_11 {
             return 1;
         }
-        4_294_901_760_u32.saturating_sub(self.id)
+        let shown = i64::from(self.rank) - self.request.nice;
+        u32::try_from(shown).unwrap_or(1)
     }
 }

@@ -199,7 +199,9 @@ impl Cluster {
         if job.hold == Some(Hold::Admin) && uid != 0 {
             return Err(Refusal::AccessDenied);
         }
+        let rank = self.take_rank();
         let job = self.job_mut(id)?;
+        job.rank = rank;
         job.hold = None;
         job.flags.clear(Flag::RequeueHold);
         job.flags.clear(Flag::SpecialExit);
@@ -270,7 +272,8 @@ impl Cluster {
             Refusal::InvalidJobId => Refusal::UnexpectedMessage,
             other => other,
         });
-        let base = owned?.base;
+        let owned = owned?;
+        let (base, rank) = (owned.base, owned.rank);
         if uid != 0 {
             return Err(Refusal::AccessDenied);
         }
@@ -287,7 +290,9 @@ impl Cluster {
                 (_, _) => Refusal::AlreadyDone,
             });
         }
+        let rank = if on { rank } else { self.take_rank() };
         let job = self.job_mut(id)?;
+        job.rank = rank;
         job.base = to;
         let since = std::mem::replace(&mut job.suspended, on.then_some(now));
         job.idle += since.map_or(Duration::ZERO, |since| now.since(since));

@@ -351,6 +351,7 @@ impl Cluster {
         let held_by_site = self.condition.plugin.hold.then_some(Hold::Admin);
         let hold = held_by_site.or(request.hold.then_some(Hold::User));
         let reason = hold.map_or("None", Hold::reason).to_owned();
+        let rank = if hold.is_none() { self.take_rank() } else { 0 };
         self.serial += 1;
         Job {
             id,
@@ -363,6 +364,7 @@ impl Cluster {
             flags: Flags::default(),
             reason,
             dependencies: Dependencies::default(),
+            rank,
             hold,
             submit: now,
             eligible: request.begin.unwrap_or(now).max(now),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fake_slurm::{Generation, NOT_PLAYED};
+use fake_slurm::{Exit, Generation, NOT_PLAYED};
 
 use crate::Bench;
 
@@ -144,6 +144,39 @@ fn what_is_not_played_is_refused() {
     for arguments in [&["1_2"][..], &["-v", "-Q", "1"], &["-Q", "-v", "1"]] {
         refused(&bench, "scancel", arguments);
     }
+}
+
+/// A job of each of two partitions, of which the first takes none of more than five minutes.
+#[test]
+fn a_job_starts_in_the_first_partition_that_will_have_it() {
+    let Bench { cluster, directory } = Bench::new();
+    cluster
+        .configure(|config| {
+            let mut short = config.partitions[0].clone();
+            "short".clone_into(&mut short.name);
+            short.max_time = Some(5);
+            config.partitions.push(short);
+        })
+        .unwrap();
+    let bench = Bench { cluster, directory };
+    for (limit, partition) in [("-t10", "batch\n"), ("-t5", "short\n")] {
+        let id = bench.submit(&["-p", "short,batch", limit]).to_string();
+        let seen = bench.run("squeue", &["-h", "-j", &id, "-o", "%P"]);
+        assert_eq!(seen.stdout, partition);
+    }
+}
+
+#[test]
+fn a_held_job_that_can_never_start_is_the_administrators() {
+    let Bench { cluster, directory } = Bench::new();
+    let cluster = cluster.generation(Generation::V26_05).unwrap();
+    let bench = Bench { cluster, directory };
+    let failed = bench.submit(&[]);
+    bench.cluster.finish(failed, Exit::status(1)).unwrap();
+    let wanted = format!("--dependency=afterok:{failed}");
+    let held = bench.submit(&["-H", &wanted]).to_string();
+    let seen = bench.run("squeue", &["-h", "-j", &held, "-o", "%r"]);
+    assert_eq!(seen.stdout, "JobHeldAdmin\n");
 }
 
 #[test]
