@@ -57,6 +57,6 @@
     ("sacct/special-exit.by-status", "RequeueExitHold is not played"),
     ("sacct/fault.controller-*", "depends on which jobs of the recording had reached the database"),
     ("sacct/fault.wiped*", "depends on which jobs of the recording had reached the database"),
-    ("scontrol/show-job.running", "the fields of 22.05 for every generation, without all details"),
+    ("scontrol/show-job.running", "names the session and from 26.05 on the line that submitted the job; the fake knows neither"),
     ("scontrol/show-partition", "not played: status 1"),
 ]
