@@ -6,6 +6,11 @@ accounted RUNNING
 queue running
 records running.accounted
 run running.shown scontrol show job "$job"
+# All but times, priorities and where it was submitted.
+SHOWN='^ *(JobId|UserId|JobState|Requeue|NodeList|BatchHost|NumNodes|TRES|ReqTRES|AllocTRES|Socks|MinCPUsNode|Features|OverSubscribe|Command|WorkDir|Comment|StdErr|StdIn|StdOut|Power|NtasksPerTRES|TresPerTask|ReqNodeList)'
+only "$SHOWN"
+run running.lines scontrol show job "$job"
+all
 only "$NAME"
 run of-the-user squeue --local -a -t all -u "$(id -u)" -O "$FORM"
 run by-name squeue --local -h -a -t all -u "$(id -u)" -n "$NAME" -o '%j|%U'
@@ -30,3 +35,14 @@ accounted COMPLETED
 queue completed
 records completed.accounted
 run completed.without-t-all squeue -h -j "$job" -o %T
+submit held.submitted runner.sh -H --mem=200M -c 2 -w n1 -x n2
+only "$SHOWN"
+run held.lines scontrol show job "$job"
+all
+run held.cancel scancel "$job"
+submit alone.submitted stays --exclusive -N 2
+reach RUNNING
+only "$SHOWN"
+run alone.lines scontrol show job "$job"
+all
+run alone.cancel scancel "$job"

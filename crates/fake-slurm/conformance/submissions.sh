@@ -264,3 +264,10 @@ run several.requeue scontrol requeuehold "$job"
 reason 'job requeued in held state'
 run several.requeued squeue -h -j "$job" -o %P
 run several.requeued.cancel scancel "$job"
+# It starts in the first that will have it.
+submit several.limit.submitted stays -p short,batch -t 10
+reach RUNNING
+accounted RUNNING
+run several.limit.seen squeue -h -j "$job" -o '%P|%l'
+run several.limit.accounted sacct -X -n -P -j "$job" -o Partition,Timelimit
+run several.limit.cancel scancel "$job"

@@ -195,10 +195,13 @@ impl Answering<'_> {
         if named == "all" {
             return Ok((self.world.clusters.keys().cloned().collect(), true));
         }
-        let names: Vec<String> = named
-            .split(',')
-            .map(|name| name.trim().to_owned())
-            .collect();
+        let mut names: Vec<String> = Vec::new();
+        for name in named.split(',').map(str::trim) {
+            // One that is named twice is asked once.
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
         let unknown = |name: &&String| !self.world.clusters.contains_key(*name);
         let several = names.len() > 1 && names.iter().filter(unknown).count() < names.len();
         if several && names.iter().any(|name| unknown(&name)) {

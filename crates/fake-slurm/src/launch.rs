@@ -67,7 +67,8 @@ pub(crate) fn prepare(
             if let Some(script) = scripts.get(&(name.clone(), *id)) {
                 keep_script(&spool, script)?;
             }
-            let unfinished = !job.is_settled() && job.hold.is_none();
+            let held = job.hold.is_some() && job.is_waiting();
+            let unfinished = !job.is_settled() && !held;
             concerned.push(Concerned {
                 cluster: name.clone(),
                 id: *id,

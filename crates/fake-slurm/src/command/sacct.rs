@@ -12,7 +12,7 @@ use crate::options::{Known, Parsed, Takes};
 use crate::render::format::{Width, fit};
 use crate::render::time::TimeStyle;
 use crate::text;
-use fields::{Field, Named};
+use fields::{Cut, Field, Named};
 use window::{Asked, selected};
 
 const KNOWN: &[Known] = &[
@@ -91,8 +91,15 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
         for shown in selected(answering, cluster, &asked, &style) {
             // The database takes UTF-8 only: other bytes come back as question marks.
             let value = |field: &Field| text::printable(&(field.value)(&shown));
-            let values = fields.iter().map(|(field, width)| (value(field), *width));
-            reply.stdout += &layout.line(values);
+            let generation = cluster.config.generation;
+            let cell = |(field, width): &(&Field, isize)| match layout {
+                Layout::Separated { .. } => value(field),
+                Layout::Columns => {
+                    let value = value(field);
+                    column(&value, *width, field.cut(&value, generation))
+                }
+            };
+            reply.stdout += &layout.line(fields.iter().map(cell));
         }
     }
     Ok(reply)
@@ -208,7 +215,8 @@ fn fields(answering: &Answering<'_>, text: &str) -> Result<Vec<(&'static Field, 
 }
 
 fn leading_number(text: &str) -> isize {
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let text = text.trim_start();
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let rest = unsigned.trim_start_matches(|character: char| character.is_ascii_digit());
     text[..text.len() - rest.len()].parse().unwrap_or(0)
 }
@@ -231,57 +239,49 @@ impl Layout {
         Self::Separated { delimiter, last }
     }
 
-    fn line(&self, values: impl Iterator<Item = (String, isize)>) -> String {
+    fn line(&self, cells: impl Iterator<Item = String>) -> String {
         match self {
             Self::Separated { delimiter, last } => {
-                let values: Vec<String> = values.map(|(value, _)| value).collect();
+                let cells: Vec<String> = cells.collect();
                 let end = if *last { delimiter.as_str() } else { "" };
-                format!("{}{end}\n", values.join(delimiter))
+                format!("{}{end}\n", cells.join(delimiter))
             }
-            Self::Columns => {
-                let cells = values.map(|(value, width)| column(&value, width));
-                cells.collect::<String>() + "\n"
-            }
+            Self::Columns => cells.collect::<String>() + "\n",
         }
     }
 
     fn heading(&self, fields: &[(&'static Field, isize)], generation: Generation) -> String {
-        // Names are cut without a `+`, and 20.11 puts all of them on the right.
-        let name = |(field, width): &(&Field, isize)| {
-            let old = generation == Generation::V20_11;
-            let width = if old { width.abs() } else { *width };
-            let name = match self {
-                Self::Columns => field.name.chars().take(width.unsigned_abs()).collect(),
-                Self::Separated { .. } => field.name.to_owned(),
-            };
-            (name, width)
+        let Self::Columns = self else {
+            return self.line(fields.iter().map(|(field, _)| field.name.to_owned()));
         };
-        let mut heading = self.line(fields.iter().map(name));
-        if matches!(self, Self::Columns) {
-            let rule = |(_, width): &(&Field, isize)| ("-".repeat(width.unsigned_abs()), *width);
-            heading += &self.line(fields.iter().map(rule));
-        }
-        heading
+        // Names are cut without a mark, and 20.11 puts all of them on the right.
+        let old = generation == Generation::V20_11;
+        let name = |(field, width): &(&Field, isize)| {
+            let width = if old { width.abs() } else { *width };
+            column(field.name, width, Cut::Plain)
+        };
+        let rule = |(_, width): &(&Field, isize)| {
+            let width = width.unsigned_abs();
+            "-".repeat(width) + " "
+        };
+        self.line(fields.iter().map(name)) + &self.line(fields.iter().map(rule))
     }
 }
 
-/// A column: cut with a `+` where it is too long, and one blank after it.
-fn column(value: &str, width: isize) -> String {
+/// A column, and one blank after it.
+fn column(value: &str, width: isize, cut: Cut) -> String {
     let size = width.unsigned_abs();
-    if size == 0 {
-        return " ".to_owned();
-    }
-    let mut text = fit(
-        value,
-        Width {
-            size,
-            right: width > 0,
-        },
-    );
-    if value.chars().count() > size {
+    let right = width > 0;
+    let long = value.chars().count() > size;
+    let mut text = match cut {
+        _ if !long => fit(value, Width { size, right }),
+        Cut::Never => value.to_owned(),
+        Cut::Hidden => "#".repeat(size),
+        Cut::Plain | Cut::Marked => value.chars().take(size).collect(),
+    };
+    if long && cut == Cut::Marked && size > 0 {
         text.pop();
         text.push('+');
     }
-    text.push(' ');
-    text
+    text + " "
 }

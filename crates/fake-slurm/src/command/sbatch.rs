@@ -2,7 +2,7 @@
 
 use super::directives;
 use super::sbatch_options::{KNOWN, VARIABLES};
-use super::sbatch_request::{absolute, request, warning};
+use super::sbatch_request::{absolute, chdir, request, warning};
 use super::{Answer, Answering, listed, munge_lines};
 use crate::call::{Effect, Reply};
 use crate::generation::Generation;
@@ -23,16 +23,21 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     }
     let line = answering.parse(KNOWN, true)?;
     answering.version(&line)?;
-    let script = script(answering, &line)?;
+    let path = script_path(answering, &line);
+    let script = script(answering, &line, path.as_deref())?;
     let parsed = merge(answering, &script, line)?;
     let (clusters, named) = answering.clusters(&parsed)?;
     let mut request = request(answering, &parsed)?;
     let warning = warning(answering, &parsed);
-    describe(answering, &parsed, &mut request);
+    describe(answering, &parsed, path, &mut request);
     let cluster = choose(answering, &clusters);
     let notices = notices(answering, &cluster)?;
     let mut reply = if parsed.has("test-only") {
-        test_only(answering, &cluster, named, request)?
+        let mut reply = test_only(answering, &cluster, named, request)?;
+        if parsed.has("quiet") {
+            reply.stderr.clear();
+        }
+        reply
     } else {
         let name = named.then_some(cluster.as_str());
         submit(answering, &cluster, name, request, script, &parsed)?
@@ -49,8 +54,25 @@ pub(super) fn reads_stdin(arguments: &[String]) -> bool {
     parsed.is_ok_and(|line| line.operands.is_empty() && !line.has("wrap") && !line.has("version"))
 }
 
+/// Where the script is. Unless its name says so, it is looked for in the directory of the job and
+/// then in PATH; if it is nowhere, it is what was named.
+fn script_path(answering: &Answering<'_>, parsed: &Parsed) -> Option<String> {
+    let name = parsed.operands.first().filter(|_| !parsed.has("wrap"))?;
+    if name.is_empty() || name.starts_with(['/', '.']) {
+        return Some(name.clone());
+    }
+    let directory = chdir(answering, parsed);
+    let path = answering.call.variable("PATH").unwrap_or_default();
+    let mut places = std::iter::once(directory.as_str()).chain(path.split(':'));
+    let found = places.find_map(|place| {
+        let path = absolute(place, name);
+        answering.host.read_file(&path).is_ok().then_some(path)
+    });
+    found.or_else(|| Some(name.clone()))
+}
+
 /// The script: `--wrap`, a file, or stdin.
-fn script(answering: &Answering<'_>, parsed: &Parsed) -> Result<String, Reply> {
+fn script(answering: &Answering<'_>, parsed: &Parsed, path: Option<&str>) -> Result<String, Reply> {
     let error = |text: &str| answering.error(text);
     if let Some(wrapped) = parsed.value("wrap") {
         if !parsed.operands.is_empty() {
@@ -60,8 +82,8 @@ fn script(answering: &Answering<'_>, parsed: &Parsed) -> Result<String, Reply> {
             "#!/bin/sh\n# This script was created by sbatch --wrap.\n\n{wrapped}\n"
         ));
     }
-    let bytes = match parsed.operands.first() {
-        Some(path) if path.is_empty() => Err(std::io::ErrorKind::NotFound.into()),
+    let bytes = match path {
+        Some("") => Err(std::io::ErrorKind::NotFound.into()),
         Some(path) => {
             let path = absolute(&answering.call.directory, path);
             answering.host.read_file(&path)
@@ -175,15 +197,19 @@ fn notices(answering: &mut Answering<'_>, name: &str) -> Result<(String, String)
 }
 
 /// Completes a request with the name, command, arguments and environment of its script.
-fn describe(answering: &Answering<'_>, parsed: &Parsed, request: &mut Request) {
-    let path = parsed.operands.first().filter(|_| !parsed.has("wrap"));
+fn describe(
+    answering: &Answering<'_>,
+    parsed: &Parsed,
+    path: Option<String>,
+    request: &mut Request,
+) {
     if request.name.is_empty() {
-        let base = path.and_then(|path| path.rsplit('/').next());
+        let base = path.as_deref().and_then(|path| path.rsplit('/').next());
         let wrapped = if parsed.has("wrap") { "wrap" } else { "sbatch" };
         base.unwrap_or(wrapped).clone_into(&mut request.name);
     }
     if let Some(path) = path {
-        request.command = absolute(&answering.call.directory, path);
+        request.command = path;
         request.arguments = parsed.operands[1..].to_vec();
     }
     let environment = environment(answering, parsed.value("export"));
@@ -387,7 +413,11 @@ fn test_only(answering: &mut Answering<'_>, name: &str, named: bool, request: Re
         Generation::V26_05 => " a".to_owned(),
         _ => String::new(),
     };
-    let when = TimeStyle::of(call).show(now);
+    let start = job.eligible.max(now);
+    if start == now && !cluster.can_start(&job) {
+        return Err(answering.not_played("a check of a job that cannot start at once"));
+    }
+    let when = TimeStyle::of(call).show(start);
     Ok(Reply::fail(
         0,
         format!(

@@ -67,7 +67,7 @@ pub(super) fn request(answering: &Answering<'_>, parsed: &Parsed) -> Result<Requ
         hold: parsed.has("hold"),
         nice: values.nice()?,
         requeue: requeue(parsed),
-        stdin: text("input").unwrap_or_else(|| "/dev/null".to_owned()),
+        stdin: absolute(&directory, parsed.value("input").unwrap_or("/dev/null")),
         stdout: text("output").map(|path| absolute(&directory, &path)),
         stderr: text("error").map(|path| absolute(&directory, &path)),
         append: values.append()?,
@@ -89,7 +89,7 @@ fn requeue(parsed: &Parsed) -> Option<bool> {
     })
 }
 
-fn chdir(answering: &Answering<'_>, parsed: &Parsed) -> String {
+pub(super) fn chdir(answering: &Answering<'_>, parsed: &Parsed) -> String {
     let here = &answering.call.directory;
     parsed
         .value("chdir")

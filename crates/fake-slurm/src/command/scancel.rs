@@ -108,13 +108,21 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
         return Err(answering.not_played("SCANCEL_INTERACTIVE and -i: a real scancel never ends"));
     }
     take_aliases(answering, &mut parsed)?;
+    if parsed.has("quiet") && parsed.has("verbose") {
+        // Which of the two counts, and for what, depends on their order.
+        return Err(answering.not_played("-v together with -Q"));
+    }
     let signal = signal(answering, &parsed)?;
     check_state(&mut parsed)?;
     check_user(answering, &parsed)?;
     let ids = ids(answering, &parsed)?;
-    // A signal of one's own also makes scancel look at the queue first.
+    // A signal of one's own and -b also make scancel look at the queue first.
     let filters = FILTERS.iter().any(|(name, _)| parsed.has(name));
-    let filtered = filters || signal.is_some();
+    let filtered = filters || signal.is_some() || parsed.has("batch");
+    if filtered && parsed.has("clusters") && answering.generation() >= Generation::V24_11 {
+        // There it is the controller that looks.
+        return Err(answering.not_played("-M together with -b, -s or a filter"));
+    }
     if ids.is_empty() && !filters {
         return Err(answering.error("No job identification provided"));
     }
@@ -162,7 +170,7 @@ struct Asked {
 fn unreached(unreachable: &Unreachable, asked: &Asked, filtered: bool) -> Reply {
     let first = asked.ids.first().filter(|_| !filtered);
     let doing: String = match first.filter(|_| asked.parsed.has("verbose")) {
-        Some(id) => format!("scancel: Terminating job {id}\n"),
+        Some(id) => format!("scancel: {} {id}\n", asked.doing()),
         None => String::new(),
     };
     let before = first.map_or_else(
@@ -339,7 +347,8 @@ impl Asked {
         reply: &mut Reply,
     ) -> Result<Vec<u32>, Reply> {
         let verbose = self.parsed.has("verbose");
-        if verbose && answering.generation() < Generation::V24_11 {
+        let named = self.parsed.has("clusters");
+        if verbose && !named && answering.generation() < Generation::V24_11 {
             reply.stderr += PLUGINS;
         }
         let jobs = answering.cluster(cluster)?.visible();
@@ -372,6 +381,19 @@ impl Asked {
         // The state is looked at later, and nothing is said of it.
         let found = found.into_iter().filter(|job| self.in_state(job));
         Ok(found.map(|job| job.id).collect())
+    }
+
+    /// What scancel says that it does, in front of the job's number.
+    fn doing(&self) -> String {
+        let what = match (self.parsed.has("full"), self.parsed.has("batch")) {
+            (true, _) => "full job",
+            (false, true) => "batch job",
+            (false, false) => "job",
+        };
+        match self.signal {
+            None => format!("Terminating {what}"),
+            Some(number) => format!("Signal {number} to {what}"),
+        }
     }
 
     fn in_state(&self, job: &Job) -> bool {
@@ -420,11 +442,7 @@ fn cancel(
         cluster.config.generation >= Generation::V24_11 && asked.parsed.has("clusters");
     let ends = cluster.jobs.get(&id).is_some_and(|job| !job.base.is_over());
     if verbose && (!asks_first || ends) {
-        let doing = match asked.signal {
-            None => "Terminating job".to_owned(),
-            Some(number) => format!("Signal {number} to job"),
-        };
-        reply.stderr += &format!("scancel: {doing} {id}\n");
+        reply.stderr += &format!("scancel: {} {id}\n", asked.doing());
     }
     let outcome =
         if cluster.condition.controller == Controller::Stale {

@@ -97,7 +97,7 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
             return Err(answering.not_played(&format!("the variable {variable}")));
         }
     }
-    let (clusters, _) = answering.clusters(&parsed)?;
+    let (clusters, named) = answering.clusters(&parsed)?;
     let [name] = clusters.as_slice() else {
         return Err(answering.not_played("several clusters"));
     };
@@ -118,6 +118,9 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
         ..Reply::default()
     };
     if !parsed.has("noheader") {
+        if named {
+            reply.stdout += &format!("CLUSTER: {name}\n");
+        }
         reply.stdout += &asked.line(longest, |letter| Some(heading(letter)?.to_owned()))?;
     }
     for group in groups(cluster, &asked) {

@@ -16,8 +16,8 @@ pub struct Entry {
     pub at: Moment,
     /// `COMPLETED`, `CANCELLED by 1000`, `REQUEUED` …
     pub state: String,
-    /// When it was eligible to start.
-    pub eligible: Moment,
+    /// When it was eligible to start, as far as that is known.
+    pub eligible: Option<Moment>,
     /// When it started.
     pub start: Option<Moment>,
     /// When it ended.
@@ -28,8 +28,6 @@ pub struct Entry {
     pub nodes: Vec<String>,
     /// Why it waits or failed.
     pub reason: String,
-    /// Whether it is held.
-    pub held: bool,
     /// CPUs it has or had.
     pub cpus: u32,
     /// How long it was suspended, up to the last resume.
@@ -60,6 +58,8 @@ pub struct Record {
     pub memory_per_cpu: Option<u64>,
     pub features: Option<String>,
     pub time_limit: Option<u64>,
+    /// Neither the job nor its partition's DefaultTime said how long it may run.
+    pub limited_by_partition: bool,
     pub workdir: String,
     pub submit: Moment,
     /// Its history, oldest first.
@@ -91,6 +91,7 @@ impl Record {
             memory_per_cpu: request.memory_per_cpu,
             features: request.features.clone(),
             time_limit: job.time_limit,
+            limited_by_partition: job.limited_by_partition,
             workdir: request.workdir.clone(),
             submit: job.submit,
             entries: Vec::new(),
@@ -106,13 +107,12 @@ impl Record {
         self.entries.push(Entry {
             at: now,
             state,
-            eligible: job.eligible,
+            eligible: job.known_eligible(),
             start: job.start.filter(|_| !never_started),
             end: job.end,
             exit: job.exit,
             nodes: job.nodes.clone(),
             reason: job.reason.clone(),
-            held: job.hold.is_some(),
             cpus: job.had_cpus(),
             idle: job.idle,
             suspended: job.suspended,

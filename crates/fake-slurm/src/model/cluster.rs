@@ -11,6 +11,9 @@ use super::job::{Job, Request};
 use crate::generation::Generation;
 use crate::moment::Moment;
 
+/// Where the priorities begin to fall.
+const FIRST_RANK: u32 = 4_294_901_760;
+
 /// A submission that a hung controller has received and not yet looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Late {
@@ -31,6 +34,8 @@ pub struct Cluster {
     pub condition: Condition,
     /// The number of the next job.
     pub next_id: u32,
+    /// The number that the last job got that was due.
+    pub last_rank: u32,
     /// How many jobs there ever were: what tells two of the same number apart.
     pub serial: u64,
     /// The jobs that the controller knows.
@@ -60,6 +65,7 @@ impl Cluster {
         Self {
             next_id: config.first_number(),
             config,
+            last_rank: FIRST_RANK,
             serial: 0,
             condition: Condition::default(),
             jobs: BTreeMap::new(),
@@ -111,7 +117,15 @@ impl Cluster {
         self.jobs.clear();
         self.late.clear();
         self.next_id = self.config.first_number();
+        self.last_rank = FIRST_RANK;
         self.changed = true;
+    }
+
+    /// The next of the falling numbers.
+    pub(super) fn take_rank(&mut self) -> u32 {
+        self.last_rank = self.last_rank.saturating_sub(1);
+        self.changed = true;
+        self.last_rank
     }
 
     /// Whether anything changed since the cluster was loaded.

@@ -173,6 +173,9 @@ pub struct Job {
     pub reason: String,
     /// What it still waits for.
     pub dependencies: Dependencies,
+    /// The falling number that it got when it was submitted, released or resumed: its priority
+    /// under priority/basic. Zero if it was never due.
+    pub rank: u32,
     /// Why it is held.
     pub hold: Option<Hold>,
     /// When it was submitted, or last requeued.
@@ -185,6 +188,8 @@ pub struct Job {
     pub end: Option<Moment>,
     /// Its time limit in minutes; none is UNLIMITED.
     pub time_limit: Option<u64>,
+    /// Neither it nor its partition's DefaultTime said so.
+    pub limited_by_partition: bool,
     /// How often it was requeued.
     pub restarts: u32,
     /// The nodes that it has or had.
@@ -235,6 +240,14 @@ impl Job {
         self.base.is_over() && !self.is_completing()
     }
 
+    /// Since when, or from when on, it may start. Of a job that is held or waits for another that is
+    /// not known, unless a time was named.
+    pub fn known_eligible(&self) -> Option<Moment> {
+        let depends = self.nodes.is_empty() && self.reason.starts_with("Dependency");
+        let waits = self.hold.is_some() || depends;
+        Some(self.eligible).filter(|at| !waits || *at > self.submit)
+    }
+
     /// When its time limit ends it.
     pub fn limit(&self) -> Option<Moment> {
         let minutes = self.time_limit?;
@@ -278,8 +291,8 @@ impl Job {
     }
 
     /// Its priority: zero if held or suspended. priority/basic, the default of old, gives falling
-    /// ones; priority/multifactor, the default of 24.11, gives all the same where nothing has a
-    /// weight.
+    /// ones, less what the job gives way (`--nice`); priority/multifactor, the default of 24.11,
+    /// gives all the same where nothing has a weight.
     pub fn priority(&self, generation: Generation) -> u32 {
         if self.hold.is_some() || self.base == Base::Suspended {
             return 0;
@@ -287,6 +300,7 @@ impl Job {
         if generation >= Generation::V24_11 {
             return 1;
         }
-        4_294_901_760_u32.saturating_sub(self.id)
+        let shown = i64::from(self.rank) - self.request.nice;
+        u32::try_from(shown).unwrap_or(1)
     }
 }

@@ -89,6 +89,11 @@ impl Cluster {
         nodes
     }
 
+    /// Whether there are nodes on which the job could start now.
+    pub fn can_start(&self, job: &Job) -> bool {
+        self.fitting_nodes(job).is_some()
+    }
+
     /// The nodes on which the job could start now.
     pub(super) fn fitting_nodes(&self, job: &Job) -> Option<Vec<String>> {
         let partition = self

@@ -59,7 +59,9 @@ impl Cluster {
         } else if job.is_waiting() {
             self.end_waiting(id, Base::Cancelled, now);
         } else if job.base.is_started() {
-            self.stop(id, Base::Cancelled, "None", Exit::signal(SIGTERM), now);
+            // A job that was held while it ran still shows that.
+            let reason = job.reason.clone();
+            self.stop(id, Base::Cancelled, &reason, Exit::signal(SIGTERM), now);
         } else {
             return Err(Refusal::AlreadyDone);
         }
@@ -142,10 +144,10 @@ impl Cluster {
         Ok(())
     }
 
-    /// `scontrol hold`. A job that runs is left alone, without an error.
+    /// `scontrol hold`. A job that runs goes on, and is held if it is put back.
     ///
     /// # Errors
-    /// Unknown, somebody else's, or over.
+    /// Unknown, somebody else's, over, or larger than its partition.
     pub fn hold(&mut self, id: u32, uid: u32, hold: Hold) -> Result<(), Refusal> {
         let owned = self.owned(id, uid).map_err(|refusal| match refusal {
             Refusal::AccessDenied => Refusal::UserId,
@@ -155,28 +157,55 @@ impl Cluster {
         if owned.base.is_over() {
             return Err(Refusal::JobFinished);
         }
-        if owned.is_waiting() {
-            let job = self.job_mut(id)?;
-            job.hold = Some(hold);
+        self.check_size(owned)?;
+        let job = self.job_mut(id)?;
+        job.hold = Some(hold);
+        if !job.is_completing() {
             hold.reason().clone_into(&mut job.reason);
         }
         Ok(())
     }
 
+    /// Whatever is changed of a waiting job, the controller looks whether its partition has the
+    /// CPUs.
+    fn check_size(&self, job: &Job) -> Result<(), Refusal> {
+        let mut partitions = self.config.partitions.iter();
+        let own = partitions.find(|known| known.name == job.partition);
+        let nodes = own.into_iter().flat_map(|partition| &partition.nodes);
+        let cpus: u32 = nodes
+            .filter_map(|name| self.node(name))
+            .map(|node| node.cpus)
+            .sum();
+        if job.is_waiting() && job.wanted_cpus() > cpus {
+            return Err(Refusal::PartitionConfig);
+        }
+        Ok(())
+    }
+
+    /// A job that `uid` may change now.
+    fn changeable(&self, id: u32, uid: u32) -> Result<&Job, Refusal> {
+        let job = self.unfinished(id, uid)?;
+        self.check_size(job)?;
+        Ok(job)
+    }
+
     /// `scontrol release`.
     ///
     /// # Errors
-    /// Unknown, somebody else's, over, or held by the administrator and the caller is not root.
+    /// Unknown, somebody else's, over, larger than its partition, or held by the administrator and the
+    /// caller is not root.
     pub fn release(&mut self, id: u32, uid: u32, now: Moment) -> Result<(), Refusal> {
-        let job = self.unfinished(id, uid)?;
+        let job = self.changeable(id, uid)?;
         if job.hold == Some(Hold::Admin) && uid != 0 {
             return Err(Refusal::AccessDenied);
         }
+        let rank = self.take_rank();
         let job = self.job_mut(id)?;
+        job.rank = rank;
         job.hold = None;
         job.flags.clear(Flag::RequeueHold);
         job.flags.clear(Flag::SpecialExit);
-        if job.is_waiting() {
+        if !job.is_completing() {
             "None".clone_into(&mut job.reason);
         }
         self.schedule(now);
@@ -186,9 +215,9 @@ impl Cluster {
     /// `scontrol update JobId=… Requeue=…`.
     ///
     /// # Errors
-    /// Unknown, somebody else's, or over.
+    /// Unknown, somebody else's, over, or larger than its partition.
     pub fn set_requeue(&mut self, id: u32, uid: u32, requeue: bool) -> Result<(), Refusal> {
-        self.unfinished(id, uid)?;
+        self.changeable(id, uid)?;
         self.job_mut(id)?.requeue = requeue;
         Ok(())
     }
@@ -196,9 +225,9 @@ impl Cluster {
     /// `scontrol update JobId=… Comment=…`.
     ///
     /// # Errors
-    /// Unknown, somebody else's, or over.
+    /// Unknown, somebody else's, over, or larger than its partition.
     pub fn set_comment(&mut self, id: u32, uid: u32, comment: &str) -> Result<(), Refusal> {
-        self.unfinished(id, uid)?;
+        self.changeable(id, uid)?;
         self.job_mut(id)?.request.comment = Some(comment.to_owned());
         Ok(())
     }
@@ -206,9 +235,9 @@ impl Cluster {
     /// `scontrol update JobId=… JobName=…`.
     ///
     /// # Errors
-    /// Unknown, somebody else's, or over.
+    /// Unknown, somebody else's, over, or larger than its partition.
     pub fn set_name(&mut self, id: u32, uid: u32, name: &str) -> Result<(), Refusal> {
-        self.unfinished(id, uid)?;
+        self.changeable(id, uid)?;
         name.clone_into(&mut self.job_mut(id)?.request.name);
         Ok(())
     }
@@ -224,9 +253,9 @@ impl Cluster {
     /// `scontrol update JobId=… StartTime=…`.
     ///
     /// # Errors
-    /// Unknown, somebody else's, over, or not waiting.
+    /// Unknown, somebody else's, over, larger than its partition, or not waiting.
     pub fn start_at(&mut self, id: u32, uid: u32, at: Moment, now: Moment) -> Result<(), Refusal> {
-        if !self.unfinished(id, uid)?.is_waiting() {
+        if !self.changeable(id, uid)?.is_waiting() {
             return Err(Refusal::NotPending);
         }
         self.job_mut(id)?.eligible = at;
@@ -243,7 +272,8 @@ impl Cluster {
             Refusal::InvalidJobId => Refusal::UnexpectedMessage,
             other => other,
         });
-        let base = owned?.base;
+        let owned = owned?;
+        let (base, rank) = (owned.base, owned.rank);
         if uid != 0 {
             return Err(Refusal::AccessDenied);
         }
@@ -260,7 +290,9 @@ impl Cluster {
                 (_, _) => Refusal::AlreadyDone,
             });
         }
+        let rank = if on { rank } else { self.take_rank() };
         let job = self.job_mut(id)?;
+        job.rank = rank;
         job.base = to;
         let since = std::mem::replace(&mut job.suspended, on.then_some(now));
         job.idle += since.map_or(Duration::ZERO, |since| now.since(since));

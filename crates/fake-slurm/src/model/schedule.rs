@@ -6,7 +6,6 @@ use super::cluster::Cluster;
 use super::dependency::{Bond, Outlook, Requirement, Standing};
 use super::job::{Exit, Hold, Job};
 use super::state::{Base, Flag};
-use crate::generation::Generation;
 use crate::moment::Moment;
 
 impl Cluster {
@@ -126,13 +125,18 @@ impl Cluster {
         }
     }
 
-    /// Starts every waiting job that can start, the oldest first, and says of the others why not.
+    /// Starts every waiting job that can start, in the order of their priorities, and says of the
+    /// others why not.
     pub fn schedule(&mut self, now: Moment) {
         if !self.config.scheduling {
             return;
         }
         let waiting = self.jobs.values().filter(|job| job.is_waiting());
-        let waiting: Vec<(u32, bool)> = waiting.map(|job| (job.id, job.hold.is_some())).collect();
+        let mut waiting: Vec<&Job> = waiting.collect();
+        let generation = self.config.generation;
+        waiting.sort_by_key(|job| std::cmp::Reverse(job.priority(generation)));
+        let waiting = waiting.into_iter().map(|job| (job.id, job.hold.is_some()));
+        let waiting: Vec<(u32, bool)> = waiting.collect();
         let mut blocked = false;
         for (id, held) in waiting {
             if held {
@@ -140,7 +144,7 @@ impl Cluster {
                 continue;
             }
             let obstacle = match self.review_dependencies(id, now) {
-                Standing::Free => self.obstacle(id, now, blocked),
+                Standing::Free => self.obstacle_anywhere(id, now, blocked),
                 Standing::Waits => Some("Dependency"),
                 Standing::Never => Some("DependencyNeverSatisfied"),
             };
@@ -154,13 +158,32 @@ impl Cluster {
         }
     }
 
-    /// Up to 22.05 the scheduler looks at what held jobs wait for, and calls one that can never
-    /// start held by the administrator.
+    /// The scheduler looks at what held jobs wait for, too, and calls one that can never start held
+    /// by the administrator.
     fn review_held(&mut self, id: u32, now: Moment) {
-        if self.config.generation <= Generation::V22_05
-            && self.review_dependencies(id, now) == Standing::Never
-        {
+        if self.review_dependencies(id, now) == Standing::Never {
             self.explain(id, Hold::Admin.reason());
+        }
+    }
+
+    /// What keeps a job from starting in each of the partitions that it named: of the first that
+    /// will have it nothing.
+    fn obstacle_anywhere(&mut self, id: u32, now: Moment, blocked: bool) -> Option<&'static str> {
+        let own = self.obstacle(id, now, blocked)?;
+        let job = self.jobs.get(&id)?;
+        let first = job.partition.clone();
+        let named = job.request.partition.clone().unwrap_or_default();
+        for name in named.split(',').filter(|name| !name.is_empty()) {
+            self.move_to(id, name);
+            self.obstacle(id, now, blocked)?;
+        }
+        self.move_to(id, &first);
+        Some(own)
+    }
+
+    fn move_to(&mut self, id: u32, partition: &str) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            partition.clone_into(&mut job.partition);
         }
     }
 

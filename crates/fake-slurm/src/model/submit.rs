@@ -298,7 +298,9 @@ impl Cluster {
         // More than all nodes have together is taken up to 22.05 and by 26.05: it waits.
         let beyond = all > self.nodes_of(partition).map(|node| node.cpus).sum()
             || request.nodes as usize > partition.nodes.len();
-        let fed = usable().map(|node| fed_cpus(request, node));
+        // A task is on one node.
+        let task = request.cpus_per_task.max(1);
+        let fed = usable().map(|node| fed_cpus(request, node) / task * task);
         let too_few = match request.max_nodes as usize {
             0 => fed.sum::<u32>() < all,
             most => fed.take(most).sum::<u32>() < all,
@@ -343,11 +345,13 @@ impl Cluster {
     }
 
     fn new_job(&mut self, id: u32, request: Request, partition: &Partition, now: Moment) -> Job {
-        let asked = request.time_limit;
-        let time_limit = asked.or(partition.default_time).or(partition.max_time);
+        let time_limit = request.time_limit.or(partition.default_time);
+        let limited_by_partition = time_limit.is_none();
+        let time_limit = time_limit.or(partition.max_time);
         let held_by_site = self.condition.plugin.hold.then_some(Hold::Admin);
         let hold = held_by_site.or(request.hold.then_some(Hold::User));
         let reason = hold.map_or("None", Hold::reason).to_owned();
+        let rank = if hold.is_none() { self.take_rank() } else { 0 };
         self.serial += 1;
         Job {
             id,
@@ -360,12 +364,14 @@ impl Cluster {
             flags: Flags::default(),
             reason,
             dependencies: Dependencies::default(),
+            rank,
             hold,
             submit: now,
             eligible: request.begin.unwrap_or(now).max(now),
             start: None,
             end: None,
             time_limit: time_limit.filter(|minutes| *minutes != u64::MAX),
+            limited_by_partition,
             restarts: 0,
             nodes: Vec::new(),
             cpus_per_node: 0,

@@ -57,6 +57,8 @@ const NOT_PLAYED: &[&str] = &[
     "NTPerCore",
     "NTPerNode",
     "NTPerSocket",
+    // Of a job that ended before it started it is nonsense, unless it named its tasks.
+    "NumTasks",
     "Prefer",
     "ReqSwitch",
     "ResvPort",

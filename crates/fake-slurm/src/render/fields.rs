@@ -60,9 +60,7 @@ pub(super) const NONE: char = '\0';
 pub(crate) const FIELDS: &[Field] = &[
     field("Account", 'a', "ACCOUNT", |job, _| null(&job.account)),
     field("AccrueTime", NONE, "ACCRUE_TIME", |job, context| {
-        context
-            .style
-            .show_or(Some(job.eligible).filter(|_| job.hold.is_none()), "N/A")
+        context.style.show_or(accrue_moment(job), "N/A")
     }),
     field("admin_comment", NONE, "ADMIN_COMMENT", |_, _| {
         "(null)".to_owned()
@@ -87,7 +85,9 @@ pub(crate) const FIELDS: &[Field] = &[
     field("ClusterFeature", NONE, "CLUSTER_FEATURES", |_, _| {
         "(null)".to_owned()
     }),
-    field("Command", 'o', "COMMAND", |job, _| command(job)),
+    field("Command", 'o', "COMMAND", |job, context| {
+        command(job, context.generation())
+    }),
     field("Comment", 'k', "COMMENT", |job, _| {
         null(&job.request.comment)
     }),
@@ -110,15 +110,16 @@ pub(crate) const FIELDS: &[Field] = &[
         }
     }),
     field("EligibleTime", NONE, "ELIGIBLE_TIME", |job, context| {
-        context
-            .style
-            .show_or(Some(job.eligible).filter(|_| job.hold.is_none()), "N/A")
+        let eligible = eligible_moment(job, context.generation());
+        context.style.show_or(eligible, "N/A")
     }),
     field("EndTime", 'e', "END_TIME", end_time),
     field("exit_code", NONE, "EXIT_CODE", exit_code),
     field("Feature", 'f', "FEATURES", |job, _| {
         null(&job.request.features)
     }),
+    // Its old name, and that of today.
+    field("Gres", NONE, "TRES_PER_NODE", tres_per_node),
     field("GroupID", 'G', "GROUP", |job, _| {
         job.request.gid.to_string()
     }),
@@ -153,9 +154,6 @@ pub(crate) const FIELDS: &[Field] = &[
     field("NumCPUs", 'C', "CPUS", cpus),
     field("NumNodes", 'D', "NODES", |job, context| {
         shown_nodes(job, context.cluster).to_string()
-    }),
-    field("NumTasks", NONE, "TASKS", |job, _| {
-        job.request.tasks.max(1).to_string()
     }),
     field("Origin", NONE, "ORIGIN", |_, _| "NA".to_owned()),
     field("OverSubscribe", 'h', "OVER_SUBSCRIBE", |job, context| {
@@ -207,21 +205,17 @@ pub(crate) const FIELDS: &[Field] = &[
     field("StateCompact", 't', "ST", |job, context| {
         job.shown(context.generation()).1.to_owned()
     }),
-    // 26.05 shows what was asked for.
+    // From 24.11 on it is what was asked for.
     field("STDERR", NONE, "STDERR", |job, context| {
         let asked = job.request.stderr.clone();
-        if context.generation() >= Generation::V26_05 {
+        if context.generation() >= Generation::V24_11 {
             return null(&asked);
         }
-        asked.unwrap_or_else(|| stdout(job))
+        asked.unwrap_or_else(|| stdout(job, context.generation()))
     }),
     field("STDIN", NONE, "STDIN", |job, _| job.request.stdin.clone()),
     field("STDOUT", NONE, "STDOUT", |job, context| {
-        if context.generation() < Generation::V26_05 {
-            return stdout(job);
-        }
-        let asked = job.request.stdout.clone();
-        asked.unwrap_or_else(|| "slurm-%j.out".to_owned())
+        stdout(job, context.generation())
     }),
     field("SubmitTime", 'V', "SUBMIT_TIME", |job, context| {
         context.style.show(job.submit)
@@ -240,12 +234,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field("tres-alloc", NONE, "TRES_ALLOC", |job, context| {
         tres(job, context.cluster)
     }),
-    field("tres-per-node", 'b', "TRES_PER_NODE", |job, _| {
-        job.request
-            .gres
-            .as_ref()
-            .map_or_else(|| "N/A".to_owned(), |gres| format!("gres:{gres}"))
-    }),
+    field("tres-per-node", 'b', "TRES_PER_NODE", tres_per_node),
     field("UserID", 'U', "UID", |job, _| job.request.uid.to_string()),
     field("UserName", 'u', "USER", |job, _| job.request.user.clone()),
     field("WCKey", 'w', "WCKEY", |job, _| null(&job.request.wckey)),
@@ -254,19 +243,31 @@ pub(crate) const FIELDS: &[Field] = &[
     }),
 ];
 
+fn tres_per_node(job: &Job, _: &Context<'_>) -> String {
+    let gres = job.request.gres.as_ref();
+    gres.map_or_else(|| "N/A".to_owned(), |gres| format!("gres:{gres}"))
+}
+
 fn names(list: &Option<String>) -> String {
     let names = list.iter().flat_map(|list| list.split(','));
     let names: Vec<String> = names.map(str::to_owned).collect();
     hostlist(&names)
 }
 
-/// A job that waits shows the nodes that its tasks will need.
+/// A job that waits shows the nodes that its tasks will need, and of a range, unless it is held,
+/// as many as there are.
 fn shown_nodes(job: &Job, cluster: &Cluster) -> usize {
     let count = node_count(job);
     let widest = cluster.config.nodes.iter().map(|node| node.cpus).max();
     let request = &job.request;
     if !job.nodes.is_empty() || request.no_nodes || request.ntasks_per_node > 0 {
         return count;
+    }
+    if request.max_nodes > request.nodes && job.hold.is_none() {
+        let mut partitions = cluster.config.partitions.iter();
+        let own = partitions.find(|known| known.name == job.partition);
+        let there = own.map_or(count, |partition| partition.nodes.len());
+        return count.max(there.min(request.max_nodes as usize));
     }
     let on_each = widest.unwrap_or(1) / request.cpus_per_task.max(1);
     count.max(request.tasks.div_ceil(on_each.max(1)) as usize)
@@ -285,24 +286,27 @@ pub(crate) fn dependency(job: &Job) -> String {
     }
 }
 
-/// The script's path, or `(null)` if it came from stdin.
-pub(crate) fn command(job: &Job) -> String {
-    let command = &job.request.command;
-    if command.is_empty() {
-        "(null)".to_owned()
-    } else {
-        command.clone()
+/// The script's path, up to 22.05 with its arguments, or `(null)` if it came from stdin.
+pub(crate) fn command(job: &Job, generation: Generation) -> String {
+    let request = &job.request;
+    if request.command.is_empty() {
+        return "(null)".to_owned();
     }
+    let arguments = request.arguments.iter();
+    let shown = arguments.filter(|_| generation < Generation::V24_11);
+    shown.fold(request.command.clone(), |line, word| line + " " + word)
 }
 
-/// Where stdout goes, as the controller shows it: `slurm-ID.out` in the working directory unless
-/// it was named.
-pub(crate) fn stdout(job: &Job) -> String {
-    let directory = &job.request.workdir;
-    match &job.request.stdout {
-        None => format!("{directory}/slurm-{}.out", job.id),
-        Some(path) => path.replace("%j", &job.id.to_string()),
-    }
+/// Where stdout goes, as squeue shows it: as it was asked for. Where it was not, up to 22.05 the
+/// number of the job is known.
+fn stdout(job: &Job, generation: Generation) -> String {
+    let request = &job.request;
+    let directory = &request.workdir;
+    request.stdout.clone().unwrap_or_else(|| match generation {
+        Generation::V20_11 | Generation::V22_05 => format!("{directory}/slurm-{}.out", job.id),
+        Generation::V24_11 => format!("{directory}/slurm-%j.out"),
+        Generation::V26_05 => "slurm-%j.out".to_owned(),
+    })
 }
 
 /// How many nodes it has, had, or will have.
@@ -425,37 +429,55 @@ fn time_left(job: &Job, context: &Context<'_>) -> String {
     left.map_or_else(|| "INVALID".to_owned(), short_duration)
 }
 
+/// When it was eligible. 20.11 does not forget it where a job was held that runs.
+pub(crate) fn eligible_moment(job: &Job, generation: Generation) -> Option<Moment> {
+    if generation == Generation::V20_11 {
+        accrue_moment(job)
+    } else {
+        job.known_eligible()
+    }
+}
+
+/// Since when its age counts. A job that was held while it ran had begun to wait.
+pub(crate) fn accrue_moment(job: &Job) -> Option<Moment> {
+    let ran = !job.nodes.is_empty();
+    job.known_eligible().or(Some(job.eligible).filter(|_| ran))
+}
+
 /// When it started, or is to: a job that waits for its begin time shows that.
-pub(crate) fn start_moment(job: &Job) -> Option<Moment> {
+pub(crate) fn start_moment(job: &Job, now: Moment) -> Option<Moment> {
     let known = job
         .start
         .filter(|_| job.base != Base::Pending || job.is_completing());
-    let begins = Some(job.eligible).filter(|at| job.base == Base::Pending && *at > job.submit);
+    let begins = Some(job.eligible).filter(|at| job.base == Base::Pending && *at > now);
     known.or(begins)
 }
 
 fn start_time(job: &Job, context: &Context<'_>) -> String {
-    context.style.show_or(start_moment(job), "N/A")
+    context.style.show_or(start_moment(job, context.now), "N/A")
 }
 
 /// When it ended, or its time limit is to end it.
-pub(crate) fn end_moment(job: &Job) -> Option<Moment> {
+pub(crate) fn end_moment(job: &Job, now: Moment) -> Option<Moment> {
     let limit = |start: Moment| {
         job.time_limit
             .map(|minutes| start + Duration::from_secs(minutes.saturating_mul(60)))
     };
     match job.base {
         // A requeued job shows until its last run is cleaned up when that would have ended.
-        Base::Pending => start_moment(job).and_then(limit),
+        Base::Pending => start_moment(job, now).and_then(limit),
         Base::Running | Base::Suspended => job.limit(),
         _ => job.end,
     }
 }
 
 fn end_time(job: &Job, context: &Context<'_>) -> String {
-    let endless = job.base.is_started() || start_moment(job).is_some() && !job.base.is_over();
+    let endless =
+        job.base.is_started() || start_moment(job, context.now).is_some() && !job.base.is_over();
     let otherwise = if endless { "NONE" } else { "N/A" };
-    context.style.show_or(end_moment(job), otherwise)
+    context
+        .style
+        .show_or(end_moment(job, context.now), otherwise)
 }
 
 fn exit_code(job: &Job, context: &Context<'_>) -> String {

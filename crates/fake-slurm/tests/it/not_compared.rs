@@ -38,7 +38,9 @@
     ("squeue/fault.slurmdbd-down*", "shows jobs that the recording cancelled meanwhile"),
     ("squeue/fault.no-database*", "shows jobs that the recording cancelled meanwhile"),
     ("squeue/node-fail.not-resumed*", "cloud nodes are not played"),
+    ("sacct/node-fail.not-resumed", "cloud nodes are not played"),
     ("squeue/over-memory*", "memory is not measured"),
+    ("sacct/over-memory", "memory is not measured"),
     ("squeue/pending.drained-nodes*", "drained nodes are not told from busy ones"),
     ("sacct/pending.drained-nodes", "drained nodes are not told from busy ones"),
     ("squeue/pending.estimated*", "nothing is estimated"),
@@ -57,6 +59,6 @@
     ("sacct/special-exit.by-status", "RequeueExitHold is not played"),
     ("sacct/fault.controller-*", "depends on which jobs of the recording had reached the database"),
     ("sacct/fault.wiped*", "depends on which jobs of the recording had reached the database"),
-    ("scontrol/show-job.running", "the fields of 22.05 for every generation, without all details"),
+    ("scontrol/show-job.running", "names the session and from 26.05 on the line that submitted the job; the fake knows neither"),
     ("scontrol/show-partition", "not played: status 1"),
 ]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fake_slurm::NOT_PLAYED;
+use fake_slurm::{Exit, Generation, NOT_PLAYED};
 
 use crate::Bench;
 
@@ -112,6 +112,7 @@ fn what_is_not_played_is_refused() {
         &["-j", "1_2"],
         &["-o", "%all"],
         &["-O", "AllocSID"],
+        &["-O", "NumTasks"],
         &["-w", "n["],
     ] {
         refused(&bench, "squeue", arguments);
@@ -119,6 +120,8 @@ fn what_is_not_played_is_refused() {
     for arguments in [
         &["-j", "1"][..],
         &["-X", "-o", "DBIndex"],
+        &["-X", "-o", "ALL"],
+        &["-X", "-o", "a%5"],
         &["-X", "-S", "noon"],
         &["-X", "-j", "1", "-j", "2"],
         &["-X", "-s", "RQ"],
@@ -134,8 +137,68 @@ fn what_is_not_played_is_refused() {
         &["hold", "1_2"],
         &["update", "JobId=1", "Priority=1"],
         &["update", "NodeName=n1", "State=DOWN"],
+        &["update", "JobName=b"],
     ] {
         refused(&bench, "scontrol", arguments);
     }
-    refused(&bench, "scancel", &["1_2"]);
+    for arguments in [&["1_2"][..], &["-v", "-Q", "1"], &["-Q", "-v", "1"]] {
+        refused(&bench, "scancel", arguments);
+    }
+}
+
+/// A job of each of two partitions, of which the first takes none of more than five minutes.
+#[test]
+fn a_job_starts_in_the_first_partition_that_will_have_it() {
+    let Bench { cluster, directory } = Bench::new();
+    cluster
+        .configure(|config| {
+            let mut short = config.partitions[0].clone();
+            "short".clone_into(&mut short.name);
+            short.max_time = Some(5);
+            config.partitions.push(short);
+        })
+        .unwrap();
+    let bench = Bench { cluster, directory };
+    for (limit, partition) in [("-t10", "batch\n"), ("-t5", "short\n")] {
+        let id = bench.submit(&["-p", "short,batch", limit]).to_string();
+        let seen = bench.run("squeue", &["-h", "-j", &id, "-o", "%P"]);
+        assert_eq!(seen.stdout, partition);
+    }
+}
+
+#[test]
+fn a_held_job_that_can_never_start_is_the_administrators() {
+    let Bench { cluster, directory } = Bench::new();
+    let cluster = cluster.generation(Generation::V26_05).unwrap();
+    let bench = Bench { cluster, directory };
+    let failed = bench.submit(&[]);
+    bench.cluster.finish(failed, Exit::status(1)).unwrap();
+    let wanted = format!("--dependency=afterok:{failed}");
+    let held = bench.submit(&["-H", &wanted]).to_string();
+    let seen = bench.run("squeue", &["-h", "-j", &held, "-o", "%r"]);
+    assert_eq!(seen.stdout, "JobHeldAdmin\n");
+}
+
+#[test]
+fn a_filter_and_a_named_cluster_are_the_controllers_business() {
+    for (generation, status) in [(Generation::V22_05, 0), (Generation::V24_11, NOT_PLAYED)] {
+        let Bench { cluster, directory } = Bench::new();
+        let cluster = cluster.generation(generation).unwrap();
+        let bench = Bench { cluster, directory };
+        bench.submit(&["-J", "b"]);
+        let said = bench.run("scancel", &["-M", "cluster", "-n", "other"]);
+        assert_eq!(said.status, Some(i32::from(status)), "{generation}");
+    }
+}
+
+#[test]
+fn nobody_knows_when_a_job_could_start_later() {
+    let bench = Bench::new();
+    let check = &["--test-only", "--exclusive", "--nodes=2", "--wrap", "true"];
+    assert_eq!(bench.run("sbatch", check).status, Some(0));
+    bench.submit(&["-J", "b"]);
+    refused(&bench, "sbatch", check);
+    // Of a time that it names itself it is asked what that is.
+    let later = [&["--begin=now+1hour"][..], check].concat();
+    assert_eq!(bench.run("sbatch", &later).status, Some(0));
 }

@@ -30,6 +30,37 @@ pub(super) struct Field {
     pub(super) value: fn(&Shown<'_>) -> String,
 }
 
+/// What becomes of a value that is longer than its column is wide.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Its last character is a `+`.
+    Marked,
+    /// It is just shorter.
+    Plain,
+    /// There are only `#`.
+    Hidden,
+    /// It is printed all the same.
+    Never,
+}
+
+impl Field {
+    /// How a value is cut. Of a time it is only shown from 24.11 on that it does not fit.
+    pub(super) fn cut(&self, value: &str, generation: Generation) -> Cut {
+        let is_time = value.starts_with(|first: char| first.is_ascii_digit());
+        match self.name {
+            "Eligible" | "End" | "Start" | "Submit"
+                if is_time && generation >= Generation::V24_11 =>
+            {
+                Cut::Hidden
+            }
+            "Eligible" | "End" | "Start" | "Submit" => Cut::Plain,
+            "AllocCPUS" | "CPUTime" | "CPUTimeRAW" | "Elapsed" | "ElapsedRaw" | "GID" | "NCPUS"
+            | "NNodes" | "ReqCPUS" | "Suspended" | "UID" => Cut::Never,
+            _ => Cut::Marked,
+        }
+    }
+}
+
 const fn field(name: &'static str, width: isize, value: fn(&Shown<'_>) -> String) -> Field {
     Field { name, width, value }
 }
@@ -45,9 +76,6 @@ const FIELDS: &[Field] = &[
     }),
     field("AllocTRES", 10, |shown| {
         let nodes = shown.entry.nodes.len();
-        if nodes == 0 {
-            return String::new();
-        }
         let cpus = cpus(shown);
         tres(cpus, memory_of(shown, cpus, nodes, true), nodes)
     }),
@@ -112,10 +140,10 @@ const FIELDS: &[Field] = &[
     field("Submit", 19, |shown| shown.style.show(shown.record.submit)),
     field("Suspended", 10, |shown| long_duration(suspended(shown))),
     empty("SystemComment", 15),
-    field("Timelimit", 10, |shown| limit_long(shown.record.time_limit)),
+    field("Timelimit", 10, |shown| time_limit(shown, limit_long)),
     field("TimelimitRaw", 10, |shown| {
-        let minutes = shown.record.time_limit;
-        minutes.map_or_else(|| "UNLIMITED".to_owned(), |minutes| minutes.to_string())
+        let raw = |minutes: u64| minutes.to_string();
+        time_limit(shown, |limit| limit.map_or_else(|| limit_long(None), raw))
     }),
     field("UID", 6, |shown| shown.record.uid.to_string()),
     field("User", 9, |shown| shown.record.user.clone()),
@@ -171,6 +199,9 @@ pub(super) fn named(generation: Generation, name: &str) -> Named {
         full.get(..name.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(name))
     };
+    if begins("ALL") {
+        return Named::NotPlayed("ALL");
+    }
     let mut all = names::of(generation);
     let Some(full) = all.find(|full| begins(full)) else {
         return Named::Unknown;
@@ -190,11 +221,15 @@ pub(super) fn named(generation: Generation, name: &str) -> Named {
 /// was refused, none.
 fn cpus(shown: &Shown<'_>) -> u32 {
     let entry = shown.entry;
-    let refused = entry.nodes.is_empty() && entry.state == "FAILED";
-    if entry.nodes.is_empty() && !refused && shown.generation() < Generation::V24_11 {
+    if entry.nodes.is_empty() && !was_refused(entry) && shown.generation() < Generation::V24_11 {
         return shown.record.cpus;
     }
     entry.cpus
+}
+
+/// Whether no node would do, which the controller found when the job had its number.
+fn was_refused(entry: &Entry) -> bool {
+    entry.nodes.is_empty() && entry.state == "FAILED"
 }
 
 fn cpu_seconds(shown: &Shown<'_>) -> u64 {
@@ -213,22 +248,29 @@ fn memory_of(shown: &Shown<'_>, cpus: u32, nodes: usize, has: bool) -> Option<u6
     memory_in_all(asked, shown.cluster, (cpus, nodes), has)
 }
 
+/// A time limit. What the partition is to say of a job is known when it starts.
+fn time_limit(shown: &Shown<'_>, show: impl Fn(Option<u64>) -> String) -> String {
+    if shown.record.limited_by_partition && shown.entry.nodes.is_empty() {
+        return "Partition_Limit".to_owned();
+    }
+    show(shown.record.time_limit)
+}
+
 fn tres(cpus: u32, mebibytes: Option<u64>, nodes: usize) -> String {
+    if nodes == 0 {
+        return String::new();
+    }
     let memory = memory_tres(mebibytes);
     format!("billing={cpus},cpu={cpus},{memory}node={nodes}")
 }
 
-/// From when on it could have started. A job that is held, or waits for another, never could.
+/// From when on it could have started.
 pub(super) fn eligible(shown: &Shown<'_>) -> Option<Moment> {
-    let waits = |reason: &str| reason.starts_with("Dependency");
     let entry = shown.entry;
+    // The database hears when what it waits for changes.
     let live = shown.cluster.jobs.get(&shown.record.id);
     let live = live.filter(|job| job.is_waiting() && entry.end.is_none());
-    let held = match live {
-        Some(job) => job.hold.is_some() || waits(&job.reason),
-        None => entry.held || entry.nodes.is_empty() && waits(&entry.reason),
-    };
-    Some(entry.eligible).filter(|_| !held)
+    live.map_or(entry.eligible, crate::model::Job::known_eligible)
 }
 
 /// Seconds that it ran, without those in which it was suspended.
@@ -251,17 +293,17 @@ fn suspended(shown: &Shown<'_>) -> u64 {
 
 fn start(shown: &Shown<'_>) -> String {
     let entry = shown.entry;
-    // Cancelled before it started: 20.11 says when, the others that there was no start.
+    // Cancelled before it started: 20.11 says when, the others that there was no start. Of a job
+    // that was refused after it had its number 22.05 says when, too.
     let unknown = if entry.end.is_some() {
         "None"
     } else {
         "Unknown"
     };
-    let old = shown.generation() == Generation::V20_11;
-    let start = if old {
-        entry.start.or(entry.end)
-    } else {
-        entry.start
+    let start = match shown.generation() {
+        Generation::V20_11 => entry.start.or(entry.end),
+        Generation::V22_05 => entry.start,
+        Generation::V24_11 | Generation::V26_05 => entry.start.filter(|_| !was_refused(entry)),
     };
     shown.style.show_or(start, unknown)
 }

@@ -185,7 +185,7 @@ fn ids(answering: &Answering<'_>, text: &str) -> Result<Option<Vec<u32>>, Reply>
     let strict = answering.generation() >= Generation::V26_05;
     let fatal = |what: String| Reply::fail(1, format!("sacct: fatal: {what}\n"));
     let mut ids = Vec::new();
-    for word in listed(text) {
+    for word in text.split(',').filter(|word| !word.is_empty()) {
         let rest = word.trim_start_matches(|character: char| character.is_ascii_digit());
         let digits = &word[..word.len() - rest.len()];
         if digits.is_empty() {

@@ -79,6 +79,7 @@ const ENTITIES: &[&str] = &[
     "block",
     "frontendname",
     "jobid",
+    "jobname",
     "layouts",
     "nodename",
     "partitionname",
@@ -104,7 +105,10 @@ pub(super) fn run(answering: &mut Answering<'_>, name: &str, assignments: &[&str
         return Err(Reply::fail(1, "too few arguments for update keyword\n"));
     }
     let mut reply = Reply::default();
-    let (mut jobs, mut changes) = (None, Vec::new());
+    let (mut jobs, mut named, mut changes) = (None, None, Vec::new());
+    let mut keys = assignments.iter().filter_map(|word| word.split_once('='));
+    // Without a number the name says which jobs are meant.
+    let by_name = !keys.any(|(key, _)| is_number(key));
     if !assignments.iter().any(is_entity) {
         let text = "No valid entity in update command\n\
             Input line must include \"NodeName\", \"PartitionName\", \"Reservation\", \
@@ -120,14 +124,22 @@ pub(super) fn run(answering: &mut Answering<'_>, name: &str, assignments: &[&str
             return Err(Reply::fail(1, text));
         };
         match key.to_lowercase().as_str() {
-            "jobid" | "job" => jobs = Some(value),
+            key if is_number(key) => jobs = Some(value),
+            "jobname" | "name" if by_name => named = Some(value),
             key => match change(answering, assignment, key, value, &mut reply)? {
                 Some(change) => changes.push(change),
                 None => reply.status = 1,
             },
         }
     }
-    let ids = ids(answering, jobs)?;
+    if named.is_some() && changes.is_empty() && reply.stderr.is_empty() {
+        return Err(answering.not_played("an update by name that changes nothing"));
+    }
+    let ids = match named {
+        Some(job_name) if !changes.is_empty() => ids_of(answering, name, job_name)?,
+        Some(_) => Vec::new(),
+        None => ids(answering, jobs)?,
+    };
     if changes.is_empty() {
         if !reply.stderr.starts_with("scontrol: error: ") {
             reply.stderr += "No changes specified\n";
@@ -145,6 +157,21 @@ pub(super) fn run(answering: &mut Answering<'_>, name: &str, assignments: &[&str
         }
     }
     Ok(reply)
+}
+
+fn is_number(key: &str) -> bool {
+    ["jobid", "job"].contains(&key.to_lowercase().as_str())
+}
+
+/// The jobs of a name, those that are over included.
+fn ids_of(answering: &mut Answering<'_>, name: &str, job_name: &str) -> Result<Vec<u32>, Reply> {
+    let jobs = answering.cluster(name)?.jobs.values();
+    let same = jobs.filter(|job| job.request.name == job_name);
+    let ids: Vec<u32> = same.map(|job| job.id).collect();
+    if ids.is_empty() {
+        return Err(answering.error(format!("No jobs with name '{job_name}'")));
+    }
+    Ok(ids)
 }
 
 /// Whether an assignment, or a word, says what is to be changed.

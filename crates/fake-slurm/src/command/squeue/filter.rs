@@ -129,8 +129,11 @@ fn ids(answering: &Answering<'_>, text: &str) -> Result<Vec<u32>, Reply> {
     let lenient = answering.generation() < Generation::V26_05;
     let mut ids = Vec::new();
     for word in words(text) {
-        let rest = word.trim_start_matches(|character: char| character.is_ascii_digit());
-        let digits = &word[..word.len() - rest.len()];
+        // strtol skips blanks and a sign.
+        let number = word.trim_start();
+        let number = number.strip_prefix('+').unwrap_or(number);
+        let rest = number.trim_start_matches(|character: char| character.is_ascii_digit());
+        let digits = &number[..number.len() - rest.len()];
         if !digits.is_empty() && rest.starts_with(['_', '+']) {
             return Err(answering.not_played(&format!("arrays and heterogeneous jobs: {word}")));
         }

@@ -33,13 +33,13 @@ pub(super) fn sort(
     complaints: &mut String,
 ) -> Result<(), Reply> {
     // squeue does this whatever else is wanted, and it shows where the rest is equal.
-    by_start(jobs, true);
+    by_start(jobs, true, context.now);
     let mut letters = wanted.chars().rev().peekable();
     while let Some(letter) = letters.next() {
         let reverse = letters.peek() == Some(&'-');
         match letter {
             ',' | '+' | '-' => {}
-            'S' => by_start(jobs, reverse),
+            'S' => by_start(jobs, reverse, context.now),
             'N' => by_nodes(jobs, reverse),
             'b' => complaints.push_str("squeue: Invalid sort specification: b\n"),
             // Fields that are equal in all jobs, or by which Slurm does not really sort.
@@ -85,7 +85,7 @@ fn key<'a>(letter: char, job: &'a Job, context: &Context<'_>) -> Option<Key<'a>>
         'B' => text(job.batch_host.as_deref().unwrap_or_default()),
         'C' => Key::Number(cpu_count(job).into()),
         'D' => Key::Number(node_count(job) as u64),
-        'e' => Key::Number(end_moment(job).map_or(0, seconds)),
+        'e' => Key::Number(end_moment(job, context.now).map_or(0, seconds)),
         'g' => text(&request.group),
         'G' => Key::Number(request.gid.into()),
         'i' => Key::Number(job.id.into()),
@@ -113,10 +113,11 @@ fn seconds(moment: Moment) -> u64 {
 
 /// By the start, known or expected. What has none comes last; squeue says of two of them that
 /// each comes after the other, so that their order is turned round.
-fn by_start(jobs: &mut Vec<&Job>, reverse: bool) {
-    let (mut known, mut unknown): (Vec<&Job>, Vec<&Job>) =
-        jobs.iter().partition(|job| start_moment(job).is_some());
-    let start = |job: &&Job| start_moment(job).map(seconds);
+fn by_start(jobs: &mut Vec<&Job>, reverse: bool, now: Moment) {
+    let (mut known, mut unknown): (Vec<&Job>, Vec<&Job>) = jobs
+        .iter()
+        .partition(|job| start_moment(job, now).is_some());
+    let start = |job: &&Job| start_moment(job, now).map(seconds);
     known.sort_by(|one, other| {
         let order = start(one).cmp(&start(other));
         if reverse { order.reverse() } else { order }

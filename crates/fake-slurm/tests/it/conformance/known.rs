@@ -27,6 +27,6 @@
         "life/running.shown",
         &[],
         When::Always,
-        "`scontrol show job` prints the fields of 22.05 for every generation, without all details",
+        "`scontrol show job` names the session and from 26.05 on the line that submitted the job; the fake knows neither",
     ),
 ]

@@ -137,7 +137,7 @@ fn normalised(line: &str, jobs: &[String]) -> String {
         let rest = normalised(rest, jobs);
         return format!("{before}sbatch: Job JOB{rest}");
     }
-    let ends = [' ', '|', '=', ':', ',', ';', '(', '+'];
+    let ends = [' ', '|', '=', ':', ',', ';', '(', '+', '-'];
     let words = line.split_inclusive(ends).map(|word| {
         let end = word.trim_end_matches(ends);
         let rest = &word[end.len()..];
