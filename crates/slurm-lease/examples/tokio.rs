@@ -165,7 +165,8 @@ async fn run(command: &Command) -> Answer {
     let inherited = PASSED_THROUGH
         .into_iter()
         .chain(command.inherited.iter().map(String::as_str))
-        .filter_map(|name| Some((name, std::env::var_os(name)?)));
+        .filter_map(|name| Some((name, std::env::var_os(name)?)))
+        .filter(|(_, value)| !value.is_empty());
     let child = tokio::process::Command::new(command.program.name())
         .args(&command.arguments)
         .env_clear()
