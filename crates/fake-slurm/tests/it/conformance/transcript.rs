@@ -157,10 +157,10 @@ fn normalised(line: &str, jobs: &[String]) -> String {
 /// cancelled job shows before its last process has reported; when a job started that never did.
 fn without_luck(line: &str) -> String {
     let mut fields: Vec<&str> = line.split(MARK).collect();
-    if fields.len() == 17 && fields[13].contains(':') {
+    if fields.len() == 18 && fields[13].contains(':') {
         fields[13] = "LEFT";
     }
-    if fields.len() == 17 && fields[1] == "CANCELLED" {
+    if fields.len() == 18 && fields[1] == "CANCELLED" {
         fields[11] = "CODE";
     }
     if fields.len() == 10 && fields[7] == "None assigned" && fields[1].starts_with("CANCELLED") {
