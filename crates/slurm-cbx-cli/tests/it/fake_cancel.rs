@@ -322,7 +322,7 @@ fn a_release_forbids_that_the_job_is_put_back_before_its_runner_hears_of_it() {
 }
 
 #[test]
-fn a_job_without_its_comment_whose_answer_was_lost_is_found_by_its_name() {
+fn a_job_without_its_comment_whose_answer_was_lost_is_found_by_its_directory() {
     each(&plugins(), |plugin| {
         let site = Site::new();
         let identity = site.identity();

@@ -220,6 +220,10 @@ fn a_requeued_job_is_another_machine_and_ends_all_the_same() {
     assert_ne!(first["ssh"]["port"], second["ssh"]["port"]);
     assert_eq!(client.ssh(&second, "echo $SLURM_RESTART_COUNT"), "1");
 
+    // The acquire has forbidden it.
+    let forbidden = cluster.run("scontrol", &["requeue", &job.id]);
+    assert!(!forbidden.status.success(), "{forbidden:?}");
+    cluster.must("scontrol", &["update", &update, "requeue=1"]);
     cluster.must("scontrol", &["requeue", &job.id]);
     cluster.wait_for(&identity.name, "PENDING");
     client.release(&identity).within(seconds(25)).done();
