@@ -39,7 +39,7 @@ pub struct Opened {
     pub lease: LeaseId,
     /// The client's short name for it.
     pub slug: String,
-    /// The name of its jobs.
+    /// The name of its jobs; the lease's id where that is lost.
     pub name: JobName,
     /// The user whose jobs they are.
     pub uid: Uid,

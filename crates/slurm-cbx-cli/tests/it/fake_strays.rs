@@ -217,6 +217,10 @@ fn a_lost_lease_whose_comment_is_gone_too_is_found_by_its_directory() {
             // Somebody's own, which is of the same name.
             let stranger = site.stranger(&identity.name);
             lose(&site, &identity);
+            let row = site.listed(&identity).expect("a row");
+            assert_eq!(row["cloudId"], format!("slurm/job/{job}"), "{row}");
+            let error = site.resolve(&identity).within(seconds(8)).error();
+            assert!(error.contains("its record here is lost"), "{error}");
             site.ask(&release_as(&identity, told, job))
                 .within(seconds(25))
                 .done();

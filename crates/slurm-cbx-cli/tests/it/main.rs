@@ -52,5 +52,6 @@ mod live_interrupt;
 mod live_lease;
 mod live_races;
 mod live_release;
+mod live_site;
 mod live_status;
 mod schema;

@@ -249,11 +249,13 @@ impl<'a> Drive<'a> {
         };
         let dir = self.held.dir();
         end_overdue(dir);
+        // A directory that is gone has no lock that anybody could hold.
+        if !dir.exists() {
+            return Submitter::Ended;
+        }
         if files::locks_are_inherited(dir.path()) {
             return match dir.submitting() {
                 Ok(Some(_free)) => Submitter::Ended,
-                // A directory that is gone has no lock that anybody could hold.
-                Err(_) if !dir.exists() => Submitter::Ended,
                 Ok(None) | Err(_) => Submitter::MayRun,
             };
         }

@@ -168,9 +168,11 @@ impl Claim {
             return Whose::NotOurs;
         }
         let named = row.name == self.name.as_str();
+        // Where what it was called is lost, its directory is all there is to tell it by.
+        let nameless = self.name == JobName::from(&self.tag.lease);
         let dated = row.submitted.is_some() || self.since.is_none();
         match (self.place(row), named) {
-            (Place::Ours, true) if dated => Whose::OursWithoutTag,
+            (Place::Ours, _) if dated && (named || nameless) => Whose::OursWithoutTag,
             (Place::Ours, _) | (Place::Untold, true) => Whose::Doubtful,
             (Place::Elsewhere, true) if self.since.is_some() => Whose::Doubtful,
             (Place::Elsewhere | Place::Untold, _) => Whose::NotOurs,
@@ -464,6 +466,10 @@ mod tests {
             directory: None,
             ..claim
         };
+        let nameless = Claim {
+            name: (&claim().tag.lease).into(),
+            ..any.clone()
+        };
         let plain = row(NAME, "", HERE, 0, 0);
         let placeless = QueueRow {
             directory: None,
@@ -477,6 +483,8 @@ mod tests {
         assert_eq!(claim().whose(&dateless), Whose::Doubtful);
         assert_eq!(any.whose(&placeless), Whose::Doubtful);
         assert_eq!(any.whose(&dateless), Whose::OursWithoutTag);
+        assert_eq!(nameless.whose(&plain), Whose::OursWithoutTag);
+        assert_eq!(nameless.whose(&placeless), Whose::NotOurs);
         // What another program submitted starts anywhere.
         assert_eq!(imported(any).whose(&plain), Whose::Doubtful);
         assert_eq!(imported(claim()).whose(&plain), Whose::Doubtful);
