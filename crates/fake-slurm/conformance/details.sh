@@ -14,6 +14,8 @@ waits() {
 empty
 mkdir -p below
 printf '#!/bin/sh\ntrue\n' >below/here
+printf '\n \t\n' >blank
+run script.blank sbatch -o /dev/null --parsable blank
 waits script.arguments -o /dev/null runner.sh a 'b c' -d
 run script.arguments.seen squeue -h -j "$job" -o %o
 waits script.dot -o /dev/null ./runner.sh a

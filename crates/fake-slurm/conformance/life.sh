@@ -6,8 +6,9 @@ accounted RUNNING
 queue running
 records running.accounted
 run running.shown scontrol show job "$job"
+run running.allocated sinfo -h -t alloc -o '%N %t'
 # All but times, priorities and where it was submitted.
-SHOWN='^ *(JobId|UserId|JobState|Requeue|NodeList|BatchHost|NumNodes|TRES|ReqTRES|AllocTRES|Socks|MinCPUsNode|Features|OverSubscribe|Command|WorkDir|Comment|StdErr|StdIn|StdOut|Power|NtasksPerTRES|TresPerTask|ReqNodeList)'
+SHOWN='^ *(JobId|UserId|JobState|Requeue|NodeList|BatchHost|NumNodes|TRES|ReqTRES|AllocTRES|Socks|MinCPUsNode|Features|OverSubscribe|Command|WorkDir|Comment|StdErr|StdIn|StdOut|Power|NtasksPerTRES|TresPerTask|ReqNodeList|MailUser)'
 only "$SHOWN"
 run running.lines scontrol show job "$job"
 all
@@ -40,6 +41,16 @@ only "$SHOWN"
 run held.lines scontrol show job "$job"
 all
 run held.cancel scancel "$job"
+submit told.submitted runner.sh -H -N 2 --ntasks-per-node=2 --mail-type=END,FAIL --mail-user=a@b.c
+only "$SHOWN"
+run told.lines scontrol show job "$job"
+all
+run told.cancel scancel "$job"
+submit told-all.submitted runner.sh -H -c 2 --mail-type=ALL
+only "$SHOWN"
+run told-all.lines scontrol show job "$job"
+all
+run told-all.cancel scancel "$job"
 submit alone.submitted stays --exclusive -N 2
 reach RUNNING
 only "$SHOWN"

@@ -55,6 +55,9 @@ pub(super) fn run(answering: &mut Answering<'_>) -> Answer {
     if parsed.has("helpformat") {
         return Ok(Reply::out(names::table(answering.generation())));
     }
+    if parsed.has("verbose") {
+        return Err(answering.not_played("--verbose"));
+    }
     if !parsed.has("allocations") {
         // Steps are not played; a caller that reads them must not think that there are none.
         return Err(answering.not_played("job steps: name -X"));

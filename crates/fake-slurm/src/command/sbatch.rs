@@ -7,7 +7,7 @@ use super::{Answer, Answering, listed, munge_lines};
 use crate::call::{Effect, Reply};
 use crate::generation::Generation;
 use crate::model::{Cluster, Controller, Execution, Late, Refusal, Request, Variables};
-use crate::options::{Parsed, parse};
+use crate::options::{Parsed, Wrong, parse};
 use crate::render::fields::cpu_count;
 use crate::render::hostlist::hostlist;
 use crate::render::time::TimeStyle;
@@ -106,6 +106,9 @@ fn script(answering: &Answering<'_>, parsed: &Parsed, path: Option<&str>) -> Res
     if bytes.is_empty() {
         return Err(error("Batch script is empty!"));
     }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(error("Batch script contains only whitespace!"));
+    }
     if !bytes.starts_with(b"#!") {
         return Err(error(
             "This does not look like a batch script.  The first\n\
@@ -131,11 +134,14 @@ fn script(answering: &Answering<'_>, parsed: &Parsed, path: Option<&str>) -> Res
 /// Variables, then `#SBATCH` lines, then the command line: what comes later wins. (In Slurm the
 /// variables win over the lines in the script.)
 fn merge(answering: &Answering<'_>, script: &str, line: Parsed) -> Result<Parsed, Reply> {
-    let wrong = || answering.not_played("an option in an #SBATCH line");
+    let wrong = |wrong: Wrong| {
+        let (Wrong::Unknown(what) | Wrong::NoValue(what) | Wrong::Ambiguous(what)) = wrong;
+        answering.not_played(&format!("{what} in an #SBATCH line"))
+    };
     let recent = answering.generation() >= Generation::V24_11;
     let written = directives::options(script, recent)
         .ok_or_else(|| answering.not_played("what a line at the head of the script asks for"))?;
-    let mut merged = parse(KNOWN, &written, false).map_err(|_| wrong())?;
+    let mut merged = parse(KNOWN, &written, false).map_err(wrong)?;
     if let Some(word) = merged.operands.first() {
         let text = format!("sbatch: error: Invalid directive found in batch script: {word}\n");
         return Err(Reply::fail(255, text));

@@ -66,6 +66,8 @@ pub(super) fn request(answering: &Answering<'_>, parsed: &Parsed) -> Result<Requ
         deadline,
         hold: parsed.has("hold"),
         nice: values.nice()?,
+        mail_type: values.mail_type(),
+        mail_user: some("mail-user"),
         requeue: requeue(parsed),
         stdin: absolute(&directory, parsed.value("input").unwrap_or("/dev/null")),
         stdout: text("output").map(|path| absolute(&directory, &path)),

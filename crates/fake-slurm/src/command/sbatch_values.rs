@@ -241,6 +241,25 @@ impl<'a> Values<'a> {
             .not_played("--mem and --mem-per-cpu from two places")
     }
 
+    /// When somebody is to be written to, in Slurm's order; only words that are known are left here.
+    pub(super) fn mail_type(&self) -> Option<String> {
+        let given = self.parsed.value("mail-type")?.to_ascii_uppercase();
+        let given: Vec<&str> = given.split(',').collect();
+        let words = ["BEGIN", "END", "FAIL", "REQUEUE"];
+        let wanted = |word: &&str| given.contains(word);
+        match given.contains(&"ALL") {
+            true => Some("INVALID_DEPEND,BEGIN,END,FAIL,REQUEUE,STAGE_OUT".to_owned()),
+            false => Some(
+                words
+                    .into_iter()
+                    .filter(wanted)
+                    .collect::<Vec<_>>()
+                    .join(","),
+            )
+            .filter(|words| !words.is_empty()),
+        }
+    }
+
     /// Generic resources; GPUs are one of them.
     pub(super) fn gres(&self) -> Result<Option<String>, Reply> {
         let nothing = |text: &str| {

@@ -261,12 +261,13 @@ impl Asked {
 fn states(answering: &Answering<'_>, list: &str) -> Result<Option<Vec<State>>, Reply> {
     let mut states = Vec::new();
     for word in listed(list) {
-        states.push(match word.to_lowercase().as_str() {
+        states.extend_from_slice(match word.to_lowercase().as_str() {
             "all" => return Ok(None),
-            "down" => State::Down,
-            "idle" => State::Idle,
-            "alloc" | "allocated" => State::Allocated,
-            "mix" | "mixed" => State::Mixed,
+            "down" => &[State::Down],
+            "idle" => &[State::Idle],
+            // A node that has some jobs is allocated too, in part.
+            "alloc" | "allocated" => &[State::Allocated, State::Mixed],
+            "mix" | "mixed" => &[State::Mixed],
             _ => return Err(answering.not_played(&format!("the state {word}"))),
         });
     }

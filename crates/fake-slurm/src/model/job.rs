@@ -53,6 +53,9 @@ pub struct Request {
     pub deadline: Option<Moment>,
     pub hold: bool,
     pub nice: i64,
+    /// `--mail-type`, as squeue and scontrol list its words; nobody is sent anything.
+    pub mail_type: Option<String>,
+    pub mail_user: Option<String>,
     /// `--requeue`, `--no-requeue`, or the cluster's JobRequeue.
     pub requeue: Option<bool>,
     pub workdir: String,

@@ -67,6 +67,7 @@ const NOT_PLAYED: &[&str] = &[
     "StepID",
     "StepName",
     "StepState",
+    "tres",
 ];
 
 /// Whether a name is one of squeue's that is not played.

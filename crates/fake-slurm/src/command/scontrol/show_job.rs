@@ -99,10 +99,13 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
     ));
     lines.extend(resources(job, context));
     lines.extend([
-        "Socks/Node=* NtasksPerN:B:S:C=0:0:*:* CoreSpec=*".to_owned(),
+        format!(
+            "Socks/Node=* NtasksPerN:B:S:C={}:0:*:* CoreSpec=*",
+            request.ntasks_per_node
+        ),
         format!(
             "MinCPUsNode={} {}={} MinTmpDiskNode=0",
-            request.cpus_per_task.max(1),
+            request.cpus_per_task.max(1) * request.ntasks_per_node.max(1),
             if request.memory.is_some() {
                 "MinMemoryNode"
             } else {
@@ -130,15 +133,17 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
         format!("StdIn={}", expand(&request.stdin, job)),
         format!("StdOut={}", expand(stdout, job)),
     ]);
-    match generation {
-        Generation::V20_11 => {
-            lines.extend(["Power=".to_owned(), "NtasksPerTRES:0".to_owned()]);
-        }
-        Generation::V22_05 => lines.push("Power=".to_owned()),
-        Generation::V24_11 | Generation::V26_05 if request.cpus_per_task > 1 => {
-            lines.push(format!("TresPerTask=cpu={}", request.cpus_per_task));
-        }
-        Generation::V24_11 | Generation::V26_05 => {}
+    if generation < Generation::V24_11 {
+        lines.push("Power=".to_owned());
+    } else if request.cpus_per_task > 1 {
+        lines.push(format!("TresPerTask=cpu={}", request.cpus_per_task));
+    }
+    if let Some(mail_type) = &request.mail_type {
+        let user = request.mail_user.as_ref().unwrap_or(&request.user);
+        lines.push(format!("MailUser={user} MailType={mail_type}"));
+    }
+    if generation == Generation::V20_11 {
+        lines.push("NtasksPerTRES:0".to_owned());
     }
     // An empty line of its own, where something else may stand.
     if [Generation::V22_05, Generation::V24_11].contains(&generation) {
