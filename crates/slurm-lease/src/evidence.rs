@@ -33,7 +33,7 @@ mod proof;
 mod tests;
 
 pub(crate) use gather::{Evidence, SearchEvidence};
-pub use identify::{Allocation, Claim, Identified};
+pub use identify::{Allocation, Claim, Identified, Outstanding};
 pub(crate) use look::Other;
 pub use look::{Found, Look, Search, glance, look, search};
 pub use observation::{NotVisible, Observation, Sighting};

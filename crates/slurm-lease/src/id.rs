@@ -122,6 +122,17 @@ impl From<&LeaseId> for JobName {
     }
 }
 
+impl LeaseId {
+    /// Whether a job of this name can be this lease's, where what it was called is lost: it has the
+    /// id for a name, or its digits at the end, as Crabbox names jobs (`crabbox-<slug>-<the first
+    /// eight>`).
+    pub fn is_in_name(&self, name: &str) -> bool {
+        let digits = self.0.strip_prefix("cbx_").unwrap_or_default();
+        let end = name.rsplit('-').next().unwrap_or_default();
+        name == self.0 || end.len() >= 8 && digits.starts_with(end)
+    }
+}
+
 impl Nonce {
     /// The nonce made of these random bits.
     pub fn from_bits(bits: u64) -> Self {

@@ -315,7 +315,9 @@ impl Leases {
         }
         let directory = Utf8Path::new(row.directory.as_deref()?);
         let lease: LeaseId = directory.file_name()?.parse().ok()?;
-        (self.store.dir(&lease).path() == directory).then_some(lease)
+        // What a script submits starts in the directory of its lease too.
+        let ours = lease.is_in_name(&row.name) && self.store.dir(&lease).path() == directory;
+        ours.then_some(lease)
     }
 
     /// A live job under the tag of a lease that its record counts as over belongs to it.

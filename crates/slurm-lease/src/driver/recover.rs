@@ -197,10 +197,10 @@ impl Leases {
         let called = called.name.as_ref().map(JobName::as_str);
         let named = called == Some(row.name.as_str());
         let numbered = numbers.contains(&row.id);
+        let likely = dir.lease().is_in_name(&row.name);
         let placed = row.directory.as_deref().map(|its| its == dir.path());
         match (placed, named, numbered) {
-            // Where it is not known what it is called, this tells.
-            (Some(true), _, _) if named || numbered || called.is_none() => {
+            (Some(true), _, _) if named || numbered || called.is_none() && likely => {
                 traces.known = Some((row.name.clone(), cluster.cloned()));
             }
             (_, true, true) => {

@@ -37,9 +37,8 @@ pub struct Claim {
     /// Where it starts, if that tells it from others: it was submitted by us, and no other job of
     /// its name starts there.
     pub directory: Option<Utf8PathBuf>,
-    /// From when on a job that has lost its comment can be that of a submission that is
-    /// unanswered. `None` where none is, as far as the record tells.
-    pub since: Option<Timestamp>,
+    /// Whether a submission is unanswered.
+    pub outstanding: Outstanding,
     /// When the controller says that it was submitted, known from the last sighting.
     pub submitted: Option<Timestamp>,
     /// How often it was put back into the queue, as last seen.
@@ -48,6 +47,17 @@ pub struct Claim {
     pub any_nonce: bool,
     /// Whether it was seen to start there.
     pub placed: bool,
+}
+
+/// Whether a submission is unanswered, so that a job which has lost its comment can be its.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outstanding {
+    /// None is.
+    Nothing,
+    /// One is that was begun then: a job can be its that the controller dates no earlier.
+    Since(Timestamp),
+    /// What is lost of the record may have told of one.
+    Unknown,
 }
 
 /// Whose a row of the queue is.
@@ -120,6 +130,7 @@ impl Claim {
         let ours = match (row.submitted, self.submitted) {
             // Only a requeue changes the date, and it is counted.
             (Some(_), Some(_)) if !requeued => return Whose::NotOurs,
+            (Some(at), None) if !requeued && at > self.latest() => return Whose::NotOurs,
             (Some(at), Some(known)) => at > known,
             (Some(at), None) => at >= self.earliest(),
             (None, _) => false,
@@ -149,8 +160,8 @@ impl Claim {
 
     /// Whose any row of the user's is, where the number of our job is not known. Without a tag
     /// name and directory stand for the lease and the time of submission for this attempt. One of
-    /// them is enough to doubt: the name, which anybody may give to a job of his own, only as long
-    /// as an answer is outstanding.
+    /// them is enough to doubt only as long as an answer is outstanding: anybody may give our name
+    /// to a job of his own, and what a script of ours submits starts in its directory.
     pub(super) fn whose(&self, row: &QueueRow) -> Whose {
         if row.uid != self.uid {
             return Whose::NotOurs;
@@ -162,21 +173,26 @@ impl Claim {
                 Whose::NotOurs
             };
         }
-        if let (Some(at), Some(since)) = (row.submitted, self.since)
-            && at < before(since)
-        {
-            return Whose::NotOurs;
+        let dated = match (self.outstanding, row.submitted) {
+            (Outstanding::Since(since), Some(at)) if at < before(since) => return Whose::NotOurs,
+            (Outstanding::Since(_), None) => false,
+            _ => true,
+        };
+        match (self.place(row), self.is_named(row), self.outstanding) {
+            (Place::Ours, true, _) if dated => Whose::OursWithoutTag,
+            (Place::Ours, true, _) => Whose::Doubtful,
+            (_, _, Outstanding::Nothing) => Whose::NotOurs,
+            (Place::Ours, false, _) | (Place::Untold, true, _) => Whose::Doubtful,
+            (Place::Elsewhere, true, Outstanding::Since(_)) => Whose::Doubtful,
+            (Place::Elsewhere, true, Outstanding::Unknown)
+            | (Place::Elsewhere | Place::Untold, false, _) => Whose::NotOurs,
         }
-        let named = row.name == self.name.as_str();
-        // Where what it was called is lost, its directory is all there is to tell it by.
-        let nameless = self.name == JobName::from(&self.tag.lease);
-        let dated = row.submitted.is_some() || self.since.is_none();
-        match (self.place(row), named) {
-            (Place::Ours, _) if dated && (named || nameless) => Whose::OursWithoutTag,
-            (Place::Ours, _) | (Place::Untold, true) => Whose::Doubtful,
-            (Place::Elsewhere, true) if self.since.is_some() => Whose::Doubtful,
-            (Place::Elsewhere | Place::Untold, _) => Whose::NotOurs,
-        }
+    }
+
+    /// Whether it is called like ours; where that is lost, whether it can be.
+    fn is_named(&self, row: &QueueRow) -> bool {
+        let lost = self.name == JobName::from(&self.tag.lease);
+        row.name == self.name.as_str() || lost && self.tag.lease.is_in_name(&row.name)
     }
 
     pub(super) fn is_in_place(&self, row: &QueueRow) -> bool {
@@ -315,7 +331,7 @@ mod tests {
             tag: tag("cbx_0123456789ab", 1),
             intended: at(-1).unwrap(),
             directory: Some(HERE.into()),
-            since: at(-1),
+            outstanding: Outstanding::Since(at(-1).unwrap()),
             submitted: at(0),
             restarts: 0,
             any_nonce: false,
@@ -421,12 +437,16 @@ mod tests {
     fn without_a_comment_name_and_directory_tell_and_a_name_alone_only_makes_doubt() {
         let any = Claim {
             any_nonce: true,
-            since: None,
+            outstanding: Outstanding::Nothing,
             ..claim()
+        };
+        let lost = Claim {
+            outstanding: Outstanding::Unknown,
+            ..any.clone()
         };
         let unanswered = |any_nonce| Claim {
             any_nonce,
-            since: at(0),
+            outstanding: Outstanding::Since(at(0).unwrap()),
             ..claim()
         };
         for (claim, name, comment, directory, submitted, whose) in [
@@ -434,10 +454,15 @@ mod tests {
             (any.clone(), NAME, "", HERE, -500, Whose::OursWithoutTag),
             (any.clone(), NAME, "bar", HERE, 0, Whose::OursWithoutTag),
             (any.clone(), NAME, "", AWAY, 0, Whose::NotOurs),
-            (any.clone(), "foo", "", HERE, 0, Whose::Doubtful),
+            (any.clone(), "foo", "", HERE, 0, Whose::NotOurs),
             (any.clone(), "foo", "", AWAY, 0, Whose::NotOurs),
             (any.clone(), "foo", OURS, AWAY, -500, Whose::Ours),
             (any.clone(), NAME, OTHER, HERE, 0, Whose::NotOurs),
+            // One may have been.
+            (lost.clone(), NAME, "", HERE, -500, Whose::OursWithoutTag),
+            (lost.clone(), NAME, "", AWAY, 0, Whose::NotOurs),
+            (lost.clone(), "foo", "", HERE, 0, Whose::Doubtful),
+            (lost.clone(), "foo", "", AWAY, 0, Whose::NotOurs),
             // One is, or several may be.
             (unanswered(true), NAME, "", HERE, 0, Whose::OursWithoutTag),
             (unanswered(true), NAME, "", HERE, -500, Whose::NotOurs),
@@ -456,19 +481,16 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_does_not_tell_enough_is_doubtful() {
-        let any = Claim {
+    fn a_row_that_does_not_tell_enough_is_doubtful_while_an_answer_is_outstanding() {
+        let with = |outstanding| Claim {
             any_nonce: true,
-            since: None,
+            outstanding,
             ..claim()
         };
-        let imported = |claim: Claim| Claim {
+        let (nothing, lost) = (with(Outstanding::Nothing), with(Outstanding::Unknown));
+        let imported = |claim: &Claim| Claim {
             directory: None,
-            ..claim
-        };
-        let nameless = Claim {
-            name: (&claim().tag.lease).into(),
-            ..any.clone()
+            ..claim.clone()
         };
         let plain = row(NAME, "", HERE, 0, 0);
         let placeless = QueueRow {
@@ -481,19 +503,46 @@ mod tests {
         };
         assert_eq!(claim().whose(&placeless), Whose::Doubtful);
         assert_eq!(claim().whose(&dateless), Whose::Doubtful);
-        assert_eq!(any.whose(&placeless), Whose::Doubtful);
-        assert_eq!(any.whose(&dateless), Whose::OursWithoutTag);
-        assert_eq!(nameless.whose(&plain), Whose::OursWithoutTag);
-        assert_eq!(nameless.whose(&placeless), Whose::NotOurs);
+        assert_eq!(lost.whose(&placeless), Whose::Doubtful);
+        assert_eq!(lost.whose(&dateless), Whose::OursWithoutTag);
+        assert_eq!(nothing.whose(&placeless), Whose::NotOurs);
+        assert_eq!(nothing.whose(&dateless), Whose::OursWithoutTag);
         // What another program submitted starts anywhere.
-        assert_eq!(imported(any).whose(&plain), Whose::Doubtful);
-        assert_eq!(imported(claim()).whose(&plain), Whose::Doubtful);
+        assert_eq!(imported(&lost).whose(&plain), Whose::Doubtful);
+        assert_eq!(imported(&claim()).whose(&plain), Whose::Doubtful);
+        assert_eq!(imported(&nothing).whose(&plain), Whose::NotOurs);
         let unseen = Claim {
             submitted: None,
             placed: false,
-            ..imported(claim())
+            ..imported(&claim())
         };
         assert_eq!(unseen.whose_number(&plain), Whose::OursWithoutTag);
+        let later = row(NAME, "", AWAY, 3600, 0);
+        assert_eq!(unseen.whose_number(&later), Whose::NotOurs);
+        let put_back = row(NAME, "", AWAY, 3600, 1);
+        assert_eq!(unseen.whose_number(&put_back), Whose::OursWithoutTag);
+    }
+
+    #[test]
+    fn a_job_whose_name_is_lost_is_told_by_its_directory_and_what_crabbox_calls_it() {
+        let nameless = Claim {
+            name: (&claim().tag.lease).into(),
+            any_nonce: true,
+            outstanding: Outstanding::Unknown,
+            ..claim()
+        };
+        for (name, directory, whose) in [
+            (NAME, HERE, Whose::OursWithoutTag),
+            ("cbx_0123456789ab", HERE, Whose::OursWithoutTag),
+            // What its script has submitted.
+            ("foo", HERE, Whose::Doubtful),
+            ("crabbox-s-0123456", HERE, Whose::Doubtful),
+            (NAME, AWAY, Whose::NotOurs),
+            ("foo", AWAY, Whose::NotOurs),
+        ] {
+            let row = row(name, "", directory, 0, 0);
+            assert_eq!(nameless.whose(&row), whose, "{row:?}");
+        }
     }
 
     #[test]

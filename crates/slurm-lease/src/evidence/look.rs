@@ -263,7 +263,7 @@ fn doubt(claim: &Claim, row: &QueueRow) -> Unavailable {
         )
     } else {
         format!(
-            "job {id} ({name}) has the name of this lease's job, but neither its comment nor its directory, and a submission is unanswered"
+            "job {id} ({name}) has the name of this lease's job, but not its comment, and a submission may be unanswered"
         )
     })
 }

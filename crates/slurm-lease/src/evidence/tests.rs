@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{
-    Allocation, Claim, Evidence, GoneBecause, Look, NotVisible, Observation, Search,
+    Allocation, Claim, Evidence, GoneBecause, Look, NotVisible, Observation, Outstanding, Search,
     SearchEvidence, glance, look, search,
 };
 use crate::lease::{Lease, Policy};
@@ -82,7 +82,7 @@ fn somebody() -> Claim {
         tag: tag(),
         intended: accepted(),
         directory: None,
-        since: Some(accepted()),
+        outstanding: Outstanding::Since(accepted()),
         submitted: None,
         restarts: 0,
         any_nonce: false,

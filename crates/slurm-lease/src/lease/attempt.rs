@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::illegal::{IllegalEvent, illegal};
 use crate::endpoint::{Endpoint, StopMarker};
-use crate::evidence::{Allocation, Claim, Evidence, Observation, Sighting};
+use crate::evidence::{Allocation, Claim, Evidence, Observation, Outstanding, Sighting};
 use crate::id::{JobRef, Nonce, Tag};
 use crate::job_state::JobState;
 use crate::parse::Unavailable;
@@ -251,7 +251,7 @@ pub(super) fn claim(opened: &Opened, intended: Timestamp, nonce: Nonce) -> Claim
             nonce,
         },
         intended,
-        since: Some(intended),
+        outstanding: Outstanding::Since(intended),
         submitted: None,
         restarts: 0,
         any_nonce: false,

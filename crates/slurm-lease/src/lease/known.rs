@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Lease;
 use super::attempt::{Stage, claim};
 use crate::endpoint::{Endpoint, StopMarker};
-use crate::evidence::{Claim, Evidence, JobEnding, Observation, Over, Sighting};
+use crate::evidence::{Claim, Evidence, JobEnding, Observation, Outstanding, Over, Sighting};
 use crate::id::{JobRef, Nonce};
 use crate::job_state::JobState;
 use crate::parse::Unavailable;
@@ -41,7 +41,7 @@ impl Lease {
                 let state = &self.state;
                 Claim {
                     any_nonce: true,
-                    since: None,
+                    outstanding: Outstanding::Nothing,
                     ..claim(&state.opened, state.opened_at, Nonce::from_bits(0))
                 }
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::attempt::{Attempt, Stage};
 use super::illegal::{IllegalEvent, illegal};
-use crate::evidence::{Evidence, NeverSubmitted, Over};
+use crate::evidence::{Evidence, NeverSubmitted, Outstanding, Over};
 use crate::id::{JobRef, Nonce};
 use crate::record::{Entry, Event, Home, Opened, ReleaseCause};
 use jiff::Timestamp;
@@ -61,7 +61,7 @@ impl State {
             Event::TailLost => {
                 if self.searched_for().is_none() {
                     let mut attempt = Attempt::new(&self.opened, at, Nonce::from_bits(0));
-                    attempt.claim.since = None;
+                    attempt.claim.outstanding = Outstanding::Unknown;
                     self.attempt = Some(attempt);
                 }
                 self.attempt_mut("tail_lost")?.claim.any_nonce = true;

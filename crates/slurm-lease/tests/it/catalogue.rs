@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
-use slurm_lease::evidence::{Claim, Identified, Search, search};
+use slurm_lease::evidence::{Claim, Identified, Outstanding, Search, search};
 use slurm_lease::parse::squeue;
 use slurm_lease::{
     Answer, ClusterName, Command, Exit, JobName, JobRef, Mark, Program, QueueQuery, Resources,
@@ -94,7 +94,7 @@ fn identified(cluster: Option<&ClusterName>) -> Identified {
         tag: tag(),
         intended: Timestamp::from_second(1_700_000_000).unwrap(),
         directory: None,
-        since: None,
+        outstanding: Outstanding::Nothing,
         submitted: None,
         restarts: 0,
         any_nonce: false,

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use slurm_lease::evidence::{Claim, NotVisible, Observation, Search, look, search};
+use slurm_lease::evidence::{Claim, NotVisible, Observation, Outstanding, Search, look, search};
 use slurm_lease::parse::squeue::{Queue, QueueRow, QueueRows};
 use slurm_lease::parse::{sacct, squeue};
 use slurm_lease::{Answer, Exit, JobRef, JobState, Mark, strategies};
@@ -53,7 +53,7 @@ fn queue_with_ours() -> impl Strategy<Value = (Vec<QueueRow>, Mark, Claim, JobRe
                 tag,
                 intended: "2026-11-24T04:00:00Z".parse().unwrap(),
                 directory: None,
-                since: None,
+                outstanding: Outstanding::Nothing,
                 submitted: None,
                 restarts: 0,
                 any_nonce: false,

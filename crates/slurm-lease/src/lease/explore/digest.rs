@@ -143,7 +143,8 @@ fn hash_state(state: &State, hasher: &mut impl Hasher) {
         accounted,
     } = attempt;
     (&claim.tag.nonce, claim.submitted, claim.restarts).hash(hasher);
-    (claim.any_nonce, claim.since.is_some(), claim.placed).hash(hasher);
+    (claim.any_nonce, claim.placed).hash(hasher);
+    std::mem::discriminant(&claim.outstanding).hash(hasher);
     (endpoint, handed_out).hash(hasher);
     (marker, accounted).hash(hasher);
     match stage {
