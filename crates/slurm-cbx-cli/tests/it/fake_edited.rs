@@ -125,6 +125,23 @@ fn a_job_that_has_no_more_than_our_name_is_somebodys_own() {
     assert_eq!(site.records(), Vec::<String>::new());
 }
 
+/// As a site's own runner may.
+#[test]
+fn what_a_script_of_ours_submits_is_left_alone() {
+    let site = Site::modelled();
+    let identity = site.identity();
+    site.warmup_modelled(&identity);
+    let job = site.wait_for_job(&identity);
+    let own = site.stranger_in(&site.lease_dir(&identity), "part-of-it");
+    let listed = site.listed(&identity).expect("a row");
+    assert_eq!(listed["cloudId"], format!("slurm/job/{job}"));
+    site.release(&identity).within(seconds(10)).done();
+    assert_eq!(site.base(job), Base::Cancelled);
+    assert_eq!(site.base(own), Base::Running);
+    assert!(site.listed(&identity).is_none());
+    assert_eq!(site.records(), Vec::<String>::new());
+}
+
 /// It may be ours after all, where a site changes both comments and directories. So it is named,
 /// and nothing is cancelled.
 #[test]

@@ -333,10 +333,15 @@ impl Site {
 
     /// A job of the same user that is no lease: its number.
     pub(crate) fn stranger(&self, name: &str) -> u32 {
+        self.stranger_in(self.root(), name)
+    }
+
+    /// The same, submitted in this directory.
+    pub(crate) fn stranger_in(&self, directory: &Path, name: &str) -> u32 {
         let submitted = Command::new(self.cluster.bin_dir().join("sbatch"))
             .args(["--parsable", "--output=/dev/null", "-J", name])
             .arg("--wrap=exec sleep 600")
-            .current_dir(self.root())
+            .current_dir(directory)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .output()

@@ -25,6 +25,7 @@ mod fake_disk;
 mod fake_edited;
 mod fake_endpoint;
 mod fake_environment;
+mod fake_former;
 mod fake_identity;
 mod fake_people;
 mod fake_process;
