@@ -4,11 +4,11 @@
 use std::fs;
 use std::time::Duration;
 
-use fake_slurm::{Action, Base, Program};
+use fake_slurm::{Action, Base, Program, SubmitPlugin};
 use serde_json::json;
 
 use crate::client::Identity;
-use crate::fake_site::Site;
+use crate::fake_site::{Site, each};
 use crate::truth::seconds;
 
 /// The comment of a job that another lease made.
@@ -140,6 +140,33 @@ fn what_a_script_of_ours_submits_is_left_alone() {
     assert_eq!(site.base(own), Base::Running);
     assert!(site.listed(&identity).is_none());
     assert_eq!(site.records(), Vec::<String>::new());
+}
+
+/// Nothing is known of the lease but its id.
+#[test]
+fn what_a_script_of_a_lost_lease_submits_is_left_alone() {
+    each(&[None, Some(String::new())], |comment| {
+        let site = Site::modelled();
+        let plugin = SubmitPlugin {
+            comment: comment.clone(),
+            ..SubmitPlugin::default()
+        };
+        site.cluster.plugin(plugin).unwrap();
+        let identity = site.identity();
+        site.warmup_modelled(&identity);
+        let job = site.live(&identity)[0].id;
+        let own = site.stranger_in(&site.lease_dir(&identity), "part-of-it");
+        fs::remove_dir_all(site.lease_dir(&identity)).unwrap();
+        let listed = site.listed(&identity).expect("a row");
+        assert_eq!(listed["cloudId"], format!("slurm/job/{job}"));
+        let by_id = json!({
+            "protocolVersion": 1, "operation": "release", "lease": {"leaseId": identity.lease}, "force": true,
+        });
+        site.ask(&by_id).within(seconds(25)).done();
+        assert_eq!(site.base(job), Base::Cancelled, "{comment:?}");
+        assert_eq!(site.base(own), Base::Running, "{comment:?}");
+        assert_eq!(site.records(), Vec::<String>::new());
+    });
 }
 
 /// It may be ours after all, where a site changes both comments and directories. So it is named,

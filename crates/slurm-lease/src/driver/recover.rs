@@ -201,7 +201,9 @@ impl Leases {
         let placed = row.directory.as_deref().map(|its| its == dir.path());
         match (placed, named, numbered) {
             (Some(true), _, _) if named || numbered || called.is_none() && likely => {
-                traces.known = Some((row.name.clone(), cluster.cloned()));
+                // A comment says more.
+                let known = (row.name.clone(), cluster.cloned());
+                traces.known.get_or_insert(known);
             }
             (_, true, true) => {
                 let (id, cluster) = (row.id, cluster.cloned());
