@@ -125,6 +125,10 @@ impl Held {
         if self.unreadable.is_some() && self.dir.load_now(Policy::default()).is_err() {
             return Ok(());
         }
+        // What could not be put aside is no news.
+        if self.lost && self.is_lost_still() {
+            return Ok(());
+        }
         match self.dir.read("journal.jsonl")? {
             Some(bytes) if !self.knows(&bytes) => Err(StoreError::Outdated(self.dir.lease.clone())),
             Some(_) | None => Ok(()),
