@@ -88,5 +88,8 @@ pub(crate) fn become_script(script: &Path, arguments: &[OsString]) -> io::Error 
     if let Err(error) = setsid() {
         return error.into();
     }
-    Command::new(script).args(arguments).exec()
+    Command::new(script)
+        .args(arguments)
+        .env("SLURM_TASK_PID", std::process::id().to_string())
+        .exec()
 }

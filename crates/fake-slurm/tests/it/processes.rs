@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fake_slurm::Exit;
+use fake_slurm::{ClusterConfig, Exit, Generation};
 
 use crate::{Bench, wait_until};
 
@@ -60,6 +60,22 @@ fn a_script_runs_and_its_exit_code_is_known() {
     let job = bench.cluster.job(id).unwrap().unwrap();
     assert_eq!(job.exit, Exit::status(37));
     wait_until("nothing runs any more", || processes(&bench).is_empty());
+}
+
+#[test]
+fn a_job_knows_what_it_has_of_each_node() {
+    for (generation, tasks) in [(Generation::V20_11, "3,2"), (Generation::V22_05, "4,1")] {
+        let bench = Bench::running();
+        let set = |config: &mut ClusterConfig| config.generation = generation;
+        bench.cluster.configure(set).unwrap();
+        let path = script(&bench, "echo $SLURM_TASKS_PER_NODE $SLURM_NTASKS_PER_NODE");
+        let uneven = submit(&bench, &["-N2", "-n5", &path]);
+        wait_until("it is over", || bench.state(uneven) == "COMPLETED");
+        assert_eq!(output(&bench, uneven), format!("{tasks}\n"));
+        let even = submit(&bench, &["-N2", "--ntasks-per-node=2", &path]);
+        wait_until("it is over", || bench.state(even) == "COMPLETED");
+        assert_eq!(output(&bench, even), "2(x2) 2\n");
+    }
 }
 
 #[test]
