@@ -201,7 +201,12 @@ impl Supervisor {
 
     fn launch(&mut self, job: &Job, cluster: &Cluster) -> Result<(), StoreError> {
         let variables = environment::of_job(job, cluster, &self.store);
-        let started = step::start(job, &self.spool.join("script"), &variables);
+        let started = step::start(
+            job,
+            cluster.config.generation,
+            &self.spool.join("script"),
+            &variables,
+        );
         let pid = started
             .ok()
             .and_then(|child| Pid::from_raw(i32::try_from(child.id()).ok()?));

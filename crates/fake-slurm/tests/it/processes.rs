@@ -79,6 +79,23 @@ fn a_job_knows_what_it_has_of_each_node() {
 }
 
 #[test]
+fn directories_of_output_files_are_made_by_those_that_make_them() {
+    for (generation, state) in [
+        (Generation::V22_05, "FAILED"),
+        (Generation::V24_11, "COMPLETED"),
+    ] {
+        let bench = Bench::running();
+        let set = |config: &mut ClusterConfig| config.generation = generation;
+        bench.cluster.configure(set).unwrap();
+        let path = script(&bench, "echo out; echo err >&2");
+        let id = submit(&bench, &["-o", "new/%j/out", "-e", "errors/err", &path]);
+        wait_until("it is over", || bench.state(id) == state);
+        let made = bench.directory.path().join(format!("new/{id}/out"));
+        assert_eq!(made.exists(), state == "COMPLETED");
+    }
+}
+
+#[test]
 fn the_script_is_copied_at_submission() {
     let bench = Bench::running();
     let path = script(&bench, "echo first");

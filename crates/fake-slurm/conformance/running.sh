@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154 # prelude.sh sets job
-# What a job finds in its environment, by what it asked for. Left out is what docs/fake-slurm.md
-# names: SLURM_CONF and SLURM_TASK_PID are others for every job, the rest is not played.
+# What a job that runs meets: the variables that it finds, by what it asked for, and its output files.
+# Left out of the variables is what docs/fake-slurm.md names: SLURM_CONF and SLURM_TASK_PID are
+# others for every job, the rest is not played.
 printf '#!/bin/sh\nenv\n' >tells
 for options in '' '-c 1' '-n 3 -c 2 --mem=100' '-n 3 -c 2 -N 2 -t 5' '-N 2 -n 5 --mem-per-cpu=20' \
     '-N 2 --ntasks-per-node=2' '-N 2 -w n2' '-n 9 --mem=0' '-n 1 -d PREVIOUS' \
@@ -13,4 +14,17 @@ for options in '' '-c 1' '-n 3 -c 2 --mem=100' '-n 3 -c 2 -N 2 -t 5' '-N 2 -n 5 
     reach COMPLETED
     grep -E '^(SLURM_|ENVIRONMENT=|HOSTNAME=|TMPDIR=)' tells.out |
         grep -vE '^SLURM_(CONF|JOB_SLUID|TASK_PID|WORKING_CLUSTER)=' | sort | sed 's/^/  job: /'
+done
+
+# Where the directory of an output file is missing. Newer ones make it.
+run missing.submitted sbatch --parsable -J "$NAME" -o new/sub/out -e other/err --wrap 'echo out; echo err >&2'
+job=$(cut -d';' -f1 <out)
+turns=0
+until squeue -h -t COMPLETED,FAILED -j "$job" -o %T | grep -q . || [ "$turns" -gt 600 ]; do
+    turns=$((turns + 1))
+    sleep 0.1
+done
+run missing.seen squeue -h -t all -j "$job" -o '%T %r'
+for file in new/sub/out other/err; do
+    if [ -e "$file" ]; then sed "s,^,  $file: ," "$file"; fi
 done
