@@ -28,3 +28,55 @@ run missing.seen squeue -h -t all -j "$job" -o '%T %r'
 for file in new/sub/out other/err; do
     if [ -e "$file" ]; then sed "s,^,  $file: ," "$file"; fi
 done
+
+# What a job's error file says when it is ended.
+printf '#!/bin/sh\ntrap "" TERM\necho up\nsleep 300\n' >ignores
+told() {
+    turns=0
+    until grep -q CANCELLED "slurm-$job.out" || [ "$turns" -gt 50 ]; do
+        turns=$((turns + 1))
+        sleep 0.1
+    done
+    sed -nE '/CANCELLED/s/[0-9-]+T[0-9:]+(\.[0-9]+)?/MOMENT/gp' "slurm-$job.out" | sed 's/^/  job: /'
+}
+up() {
+    reach RUNNING
+    turns=0
+    until grep -qs up "slurm-$job.out" || [ "$turns" -gt 50 ]; do
+        turns=$((turns + 1))
+        sleep 0.1
+    done
+}
+submit told-cancel.submitted stays
+up
+run told-cancel scancel "$job"
+told
+submit told-ignores.submitted ignores
+up
+run told-ignores scancel "$job"
+reach CANCELLED
+told
+submit told-term.submitted stays
+up
+run told-term scancel -f -s TERM "$job"
+told
+submit told-batch.submitted stays
+up
+run told-batch scancel -b "$job"
+told
+submit told-signal.submitted ignores
+up
+run told-signal scancel -f -s USR1 "$job"
+told
+submit told-suspended.submitted stays
+up
+run told-suspended.suspend scontrol suspend "$job"
+reach SUSPENDED
+run told-suspended scancel "$job"
+told
+run told-requeue.submitted sbatch --parsable --requeue -J "$NAME" -o slurm-%j.out stays
+job=$(cut -d';' -f1 <out)
+up
+run told-requeue scontrol requeuehold "$job"
+told
+run told-requeue.cancel scancel "$job"

@@ -43,6 +43,7 @@ mod environment;
 mod fault;
 mod generation;
 mod host;
+mod last_words;
 mod launch;
 mod locate;
 mod log;

@@ -49,7 +49,7 @@ const STATE: &str = "state";
 
 /// How it begins. Another number for each change of what it holds: postcard, which it is written
 /// in, does not notice by itself.
-const LAYOUT: &str = "fake-slurm state 6\n";
+const LAYOUT: &str = "fake-slurm state 7\n";
 
 /// `cluster.json`: where the state is, seen from beside it.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -118,7 +118,8 @@ fn cancelling_ends_every_process_and_what_was_detached() {
     wait_until("it is up", || output(&bench, id) == "up\n");
     assert_eq!(bench.run("scancel", &[id.to_string()]).status, Some(0));
     wait_until("it is over", || bench.state(id) == "CANCELLED");
-    assert_eq!(output(&bench, id), "up\nterminated\n");
+    let said = output(&bench, id);
+    assert!(said.starts_with("up\n") && said.ends_with(" ***\nterminated\n"));
     wait_until("nothing runs any more", || processes(&bench).is_empty());
 }
 
@@ -183,7 +184,7 @@ fn a_requeued_job_runs_again_and_knows_it() {
         "scontrol",
         &["update", &format!("JobId={id}"), "StartTime=now"],
     );
-    wait_until("it is up again", || output(&bench, id) == "run 0\nrun 1\n");
+    wait_until("it is up again", || output(&bench, id).ends_with("run 1\n"));
     let rows = bench.run(
         "sacct",
         &["-X", "-n", "-P", "-D", "-j", &id.to_string(), "-o", "State"],
@@ -200,6 +201,41 @@ fn a_time_limit_ends_it() {
     bench.cluster.advance(Duration::from_secs(301)).unwrap();
     wait_until("it is over", || bench.state(id) == "TIMEOUT");
     wait_until("nothing runs any more", || processes(&bench).is_empty());
+    assert!(output(&bench, id).ends_with(" DUE TO TIME LIMIT ***\n"));
+}
+
+#[test]
+fn a_job_is_told_once_why_it_ends() {
+    let told = |change: &dyn Fn(&Bench, u32)| {
+        let bench = Bench::running();
+        let path = script(&bench, "echo up\nexec sleep 500");
+        let id = submit(&bench, &["--open-mode=append", &path]);
+        wait_until("it is up", || output(&bench, id) == "up\n");
+        change(&bench, id);
+        wait_until("it is told", || output(&bench, id).ends_with("***\n"));
+        wait_until("it has ended", || bench.state(id) != "COMPLETING");
+        let said = output(&bench, id);
+        let said = said
+            .strip_prefix("up\n")
+            .expect("what it said itself is first");
+        let start = format!("slurmstepd-n1: error: *** JOB {id} ON n1 CANCELLED AT 20");
+        let time_and_cause = said
+            .strip_prefix(&start)
+            .unwrap_or_else(|| panic!("{said}"));
+        time_and_cause["26-11-30T03:04:05".len()..].to_owned()
+    };
+    let cancelled = told(&|bench, id| {
+        bench.run("scancel", &["-f", "-s", "TERM", &id.to_string()]);
+        bench.run("scancel", &[id.to_string()]);
+    });
+    assert_eq!(cancelled, " ***\n");
+    let preempted = told(&|bench, id| bench.cluster.preempt(id).unwrap());
+    assert_eq!(preempted, " DUE TO PREEMPTION ***\n");
+    let requeued = told(&|bench, id| assert!(bench.cluster.requeue(id).unwrap()));
+    assert_eq!(requeued, " DUE TO JOB REQUEUE ***\n");
+    let failed = told(&|bench, _| bench.cluster.fail_node("n1").unwrap());
+    let cause = " DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***\n";
+    assert_eq!(failed, cause);
 }
 
 #[test]
