@@ -420,6 +420,16 @@ fn nodes_fail_and_jobs_are_preempted() {
 }
 
 #[test]
+fn of_two_faults_of_a_call_the_first_befalls_it() {
+    let bench = Bench::new();
+    let banner = |text: &str| Fault::on(Program::Squeue, Action::Banner(text.to_owned()));
+    bench.cluster.inject(banner("first\n").nth(2)).unwrap();
+    bench.cluster.inject(banner("second").first(2)).unwrap();
+    let said = || bench.run("squeue", &["-h"]).stdout;
+    assert_eq!([said(), said(), said()], ["second\n", "first\n", ""]);
+}
+
+#[test]
 fn two_clusters_have_numbers_of_their_own() {
     let bench = Bench::new();
     let config = fake_slurm::ClusterConfig {
