@@ -1,7 +1,6 @@
 # shellcheck shell=sh disable=SC2154 # prelude.sh sets job
 # What a job that runs meets: the variables that it finds, by what it asked for, and its output files.
-# Left out of the variables is what docs/fake-slurm.md names: SLURM_CONF and SLURM_TASK_PID are
-# others for every job, the rest is not played.
+# Left out of the variables is what docs/fake-slurm.md names.
 printf '#!/bin/sh\nenv\n' >tells
 for options in '' '-c 1' '-n 3 -c 2 --mem=100' '-n 3 -c 2 -N 2 -t 5' '-N 2 -n 5 --mem-per-cpu=20' \
     '-N 2 --ntasks-per-node=2' '-N 2 -w n2' '-n 9 --mem=0' '-n 1 -d PREVIOUS' \
@@ -13,7 +12,7 @@ for options in '' '-c 1' '-n 3 -c 2 --mem=100' '-n 3 -c 2 -N 2 -t 5' '-N 2 -n 5 
     job=$(cut -d';' -f1 <out)
     reach COMPLETED
     grep -E '^(SLURM_|ENVIRONMENT=|HOSTNAME=|TMPDIR=)' tells.out |
-        grep -vE '^SLURM_(CONF|JOB_SLUID|TASK_PID|WORKING_CLUSTER)=' | sort | sed 's/^/  job: /'
+        grep -vE '^SLURM_(CONF|JOB_SLUID|PRIO_PROCESS|TASK_PID|WORKING_CLUSTER)=' | sort | sed 's/^/  job: /'
 done
 
 # Where the directory of an output file is missing. Newer ones make it.

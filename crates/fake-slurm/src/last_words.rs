@@ -70,12 +70,11 @@ pub(crate) fn cause_of(job: &Job, cluster: &Cluster) -> Option<Cause> {
         .into_iter()
         .flat_map(|record| record.entries.iter().rev());
     let preempted = entries
+        .clone()
         .next()
         .is_some_and(|entry| entry.state == "PREEMPTED");
-    if entries
-        .next()
-        .is_some_and(|entry| entry.suspended.is_some())
-    {
+    let running = entries.find(|entry| entry.end.is_none());
+    if running.is_some_and(|entry| entry.suspended.is_some()) {
         return None;
     }
     let failed = |name: &String| {

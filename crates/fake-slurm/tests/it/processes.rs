@@ -96,6 +96,18 @@ fn directories_of_output_files_are_made_by_those_that_make_them() {
 }
 
 #[test]
+fn a_suspended_job_ends_without_a_word() {
+    let bench = Bench::running();
+    let path = script(&bench, "echo up\nexec sleep 500");
+    let id = submit(&bench, &[&path]);
+    wait_until("it is up", || output(&bench, id) == "up\n");
+    bench.run("scontrol", &["suspend", &id.to_string()]);
+    bench.run("scancel", &[id.to_string()]);
+    wait_until("it is over", || bench.state(id) == "CANCELLED");
+    assert_eq!(output(&bench, id), "up\n");
+}
+
+#[test]
 fn the_script_is_copied_at_submission() {
     let bench = Bench::running();
     let path = script(&bench, "echo first");
