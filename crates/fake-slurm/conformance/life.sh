@@ -42,7 +42,8 @@ run held.lines scontrol show job "$job"
 all
 run held.cancel scancel "$job"
 submit told.submitted runner.sh -H -N 2 --ntasks-per-node=2 --mail-type=END,FAIL --mail-user=a@b.c
-only "$SHOWN"
+# Without the range in NumNodes.
+only '^ *(JobState|TRES|ReqTRES|Socks|MinCPUsNode|MailUser)'
 run told.lines scontrol show job "$job"
 all
 run told.cancel scancel "$job"

@@ -239,6 +239,19 @@ impl FakeCluster {
         Ok(result)
     }
 
+    /// Changes a job, which must be there: what a test means by mistake is not to pass.
+    fn change_job<T>(
+        &self,
+        id: u32,
+        change: impl FnOnce(&mut Cluster, Moment) -> T,
+    ) -> Result<T, StoreError> {
+        let changed = self.change(|cluster, now| {
+            let found = cluster.jobs.contains_key(&id);
+            found.then(|| change(cluster, now))
+        })?;
+        changed.ok_or_else(|| StoreError::Unknown(format!("job {id}")))
+    }
+
     /// Changes how it is set up.
     ///
     /// # Errors
@@ -295,52 +308,75 @@ impl FakeCluster {
         self.change(|cluster, _| cluster.jobs.get(&id).cloned())
     }
 
-    /// Starts a waiting job, whatever it waits for.
+    /// Starts a waiting job, whatever it waits for. One that does not wait stays as it is.
     ///
     /// # Errors
-    /// As [`generation`](Self::generation).
+    /// There is no such job; otherwise as [`generation`](Self::generation).
     pub fn start(&self, id: u32) -> Result<(), StoreError> {
-        self.change(|cluster, now| cluster.start(id, now))
+        self.change_job(id, |cluster, now| cluster.start(id, now))
     }
 
-    /// Ends the script of a virtual job.
+    /// Ends the script of a virtual job. One that does not run stays as it is.
     ///
     /// # Errors
-    /// As [`generation`](Self::generation).
+    /// There is no such job, or jobs are processes, which end by themselves; otherwise as
+    /// [`generation`](Self::generation).
     pub fn finish(&self, id: u32, exit: Exit) -> Result<(), StoreError> {
-        self.change(|cluster, now| cluster.finish(id, exit, now))
+        let done = self.change_job(id, |cluster, now| {
+            let is_virtual = cluster.config.execution == Execution::Virtual;
+            if is_virtual {
+                cluster.finish(id, exit, now);
+            }
+            is_virtual
+        })?;
+        if done {
+            Ok(())
+        } else {
+            Err(StoreError::RunsItself(id))
+        }
     }
 
     /// Requeues a job, as an administrator would; one that may not be requeued stays as it is.
     ///
     /// # Errors
-    /// As [`generation`](Self::generation).
+    /// There is no such job; otherwise as [`generation`](Self::generation).
     pub fn requeue(&self, id: u32) -> Result<bool, StoreError> {
-        self.change(|cluster, now| cluster.requeue(id, 0, None, now).is_ok())
+        self.change_job(id, |cluster, now| cluster.requeue(id, 0, None, now).is_ok())
     }
 
-    /// Preempts a job.
+    /// Preempts a job. One that does not run stays as it is.
     ///
     /// # Errors
-    /// As [`generation`](Self::generation).
+    /// There is no such job; otherwise as [`generation`](Self::generation).
     pub fn preempt(&self, id: u32) -> Result<(), StoreError> {
-        self.change(|cluster, now| cluster.preempt(id, now))
+        self.change_job(id, |cluster, now| cluster.preempt(id, now))
     }
 
     /// Lets a node fail, with its jobs.
     ///
     /// # Errors
-    /// As [`generation`](Self::generation).
+    /// There is no such node; otherwise as [`generation`](Self::generation).
     pub fn fail_node(&self, node: &str) -> Result<(), StoreError> {
-        self.change(|cluster, now| cluster.fail_node(node, now))
+        let found = self.change(|cluster, now| {
+            let found = cluster.config.nodes.iter().any(|known| known.name == node);
+            if found {
+                cluster.fail_node(node, now);
+            }
+            found
+        })?;
+        if found {
+            Ok(())
+        } else {
+            Err(StoreError::Unknown(format!("node {node}")))
+        }
     }
 
     /// Gives a job any state.
     ///
     /// # Errors
-    /// As [`generation`](Self::generation).
+    /// There is no such job; otherwise as [`generation`](Self::generation).
     pub fn force_state(&self, id: u32, base: Base, flags: &[Flag]) -> Result<(), StoreError> {
-        self.change(|cluster, now| cluster.force_state(id, base, flags, now))
+        self.change_job(id, |cluster, now| cluster.force_state(id, base, flags, now))
     }
 
     /// Puts the controller into a state.

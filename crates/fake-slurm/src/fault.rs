@@ -49,9 +49,9 @@ pub enum Action {
         /// What stands there instead. A byte that is no UTF-8 is the character U+10FE00 + byte.
         to: String,
     },
-    /// This stands on stdout before the answer.
+    /// This stands on stdout before the answer, on lines of its own.
     Banner(String),
-    /// This stands on stderr before whatever else does.
+    /// This stands on stderr before whatever else does, on lines of its own.
     Warn(String),
     /// Nothing is done; exit status 0 and not a word.
     DoNothing,
@@ -86,6 +86,9 @@ impl Which {
 }
 
 /// A fault: which calls it befalls, and what happens to them.
+///
+/// Each fault counts the calls that match it, whatever befalls them. Of several that could befall
+/// the same call only the one that was put in first does.
 ///
 /// ```
 /// use fake_slurm::{Action, Fault, Program};

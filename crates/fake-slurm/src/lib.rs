@@ -43,6 +43,7 @@ mod environment;
 mod fault;
 mod generation;
 mod host;
+mod last_words;
 mod launch;
 mod locate;
 mod log;
@@ -67,8 +68,8 @@ pub use log::LoggedCall;
 pub use model::{
     Accounting, Base, Bond, Clock, Cluster, ClusterConfig, Condition, Controller, Dependencies,
     DependencyError, Entry, Execution, Exit, Flag, Flags, Hold, Job, Late, Node, Outlook,
-    Partition, Record, Refusal, Request, Requeued, Requirement, Standing, SubmitPlugin, Variables,
-    World,
+    Partition, Record, Refusal, Request, Requeued, Requirement, Share, Standing, SubmitPlugin,
+    Variables, World,
 };
 pub use moment::Moment;
 pub use store::StoreError;

@@ -20,7 +20,7 @@ pub use cluster::{Clock, Cluster, Late, World};
 pub use condition::{Accounting, Condition, Controller, SubmitPlugin};
 pub use config::{ClusterConfig, Execution, Node, Partition};
 pub use dependency::{Bond, Dependencies, DependencyError, Outlook, Requirement, Standing};
-pub use job::{Exit, Hold, Job, Request};
+pub use job::{Exit, Hold, Job, Request, Share};
 pub use operate::Requeued;
 pub use refusal::Refusal;
 pub use state::{Base, Flag, Flags};

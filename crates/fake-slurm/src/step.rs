@@ -1,7 +1,7 @@
 //! The script's own process.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::setsid;
 
+use crate::generation::Generation;
 use crate::model::Job;
 use crate::text;
 
@@ -18,16 +19,28 @@ fn path_of(path: &str) -> PathBuf {
 }
 
 /// Starts the script of a job with its output files and its environment.
-pub(crate) fn start(job: &Job, script: &Path, variables: &[(String, String)]) -> io::Result<Child> {
+pub(crate) fn start(
+    job: &Job,
+    generation: Generation,
+    script: &Path,
+    variables: &[(String, String)],
+) -> io::Result<Child> {
     let request = &job.request;
-    let default = format!("{}/slurm-%j.out", request.workdir);
-    let stdout_path = expand(request.stdout.as_deref().unwrap_or(&default), job);
-    let stdout = output(&stdout_path, request.append)?;
-    let stderr = match &request.stderr {
-        Some(path) if expand(path, job) != stdout_path => {
-            output(&expand(path, job), request.append)?
+    let (stdout_path, stderr_path) = output_paths(job);
+    let open = |path: &Path| {
+        if generation >= Generation::V24_11
+            && let Some(directory) = path.parent()
+        {
+            // What fails here fails again when the file is opened.
+            let _failed = fs::create_dir_all(directory).is_err();
         }
-        _ => stdout.try_clone()?,
+        output(path, request.append)
+    };
+    let stdout = open(&stdout_path)?;
+    let stderr = if stderr_path == stdout_path {
+        stdout.try_clone()?
+    } else {
+        open(&stderr_path)?
     };
     let stdin = File::open(path_of(&expand(&request.stdin, job)))?;
     // slurmstepd goes to /tmp if it cannot go where the job wants to.
@@ -47,13 +60,23 @@ pub(crate) fn start(job: &Job, script: &Path, variables: &[(String, String)]) ->
     command.spawn()
 }
 
-fn output(path: &str, append: bool) -> io::Result<File> {
+/// Where the output of a job's script goes, and its errors.
+pub(crate) fn output_paths(job: &Job) -> (PathBuf, PathBuf) {
+    let request = &job.request;
+    let default = format!("{}/slurm-%j.out", request.workdir);
+    let stdout = expand(request.stdout.as_ref().unwrap_or(&default), job);
+    let stderr = request.stderr.as_ref().map(|path| expand(path, job));
+    let stderr = stderr.unwrap_or_else(|| stdout.clone());
+    (path_of(&stdout), path_of(&stderr))
+}
+
+fn output(path: &Path, append: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // Opened for appending either way: stdout and stderr may be the same file.
     if !append {
-        let _truncated = File::create(path_of(path))?;
+        let _truncated = File::create(path)?;
     }
-    options.create(true).append(true).open(path_of(path))
+    options.create(true).append(true).open(path)
 }
 
 /// Replaces `%j` and its like in the name of an output file.
@@ -88,5 +111,8 @@ pub(crate) fn become_script(script: &Path, arguments: &[OsString]) -> io::Error 
     if let Err(error) = setsid() {
         return error.into();
     }
-    Command::new(script).args(arguments).exec()
+    Command::new(script)
+        .args(arguments)
+        .env("SLURM_TASK_PID", std::process::id().to_string())
+        .exec()
 }

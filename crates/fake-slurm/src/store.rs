@@ -41,6 +41,12 @@ pub enum StoreError {
     /// The stub executable could not be found or built.
     #[error("no stub executable: {0}")]
     Stub(String),
+    /// There is no such job or node.
+    #[error("there is no {0}")]
+    Unknown(String),
+    /// Only the script of a virtual job can be ended by hand.
+    #[error("job {0} is a process, which ends by itself")]
+    RunsItself(u32),
 }
 
 /// The file of the clusters. Every call reads it, so it is binary; `fake-slurm jobs` and
@@ -49,7 +55,7 @@ const STATE: &str = "state";
 
 /// How it begins. Another number for each change of what it holds: postcard, which it is written
 /// in, does not notice by itself.
-const LAYOUT: &str = "fake-slurm state 6\n";
+const LAYOUT: &str = "fake-slurm state 7\n";
 
 /// `cluster.json`: where the state is, seen from beside it.
 #[derive(Clone, Debug, Serialize, Deserialize)]

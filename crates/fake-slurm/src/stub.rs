@@ -193,15 +193,20 @@ fn after(mut reply: Reply, action: Option<&Action>) -> Reply {
             reply
         }
         Some(Action::Banner(text)) => {
-            reply.stdout.insert_str(0, &format!("{text}\n"));
+            reply.stdout.insert_str(0, &lines(text));
             reply
         }
         Some(Action::Warn(text)) => {
-            reply.stderr.insert_str(0, &format!("{text}\n"));
+            reply.stderr.insert_str(0, &lines(text));
             reply
         }
         _ => reply,
     }
+}
+
+/// A text with a newline at its end, which it may have already.
+fn lines(text: &str) -> String {
+    format!("{}\n", text.strip_suffix('\n').unwrap_or(text))
 }
 
 /// The answer of a client whose controller did not answer in time.

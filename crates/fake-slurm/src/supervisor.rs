@@ -17,6 +17,7 @@ use rustix::process::{
 
 use crate::call::Reply;
 use crate::environment;
+use crate::last_words::{Cause, LastWords, cause_of};
 use crate::launch::pipe_in;
 use crate::model::{Base, Cluster, Exit, Flag, Job};
 use crate::moment::Moment;
@@ -36,8 +37,8 @@ enum Situation {
     Run(Box<(Job, Cluster)>),
     /// It runs, or is to go on running.
     Running(Option<Duration>),
-    /// Its processes are to end, after a SIGTERM this long ago at most.
-    End(Duration),
+    /// Its processes are to end, after a SIGTERM this long ago at most, and why.
+    End(Duration, Option<Cause>),
     /// It is over, or unknown to the controller.
     Over,
 }
@@ -57,6 +58,8 @@ struct Supervisor {
 struct Script {
     pid: Pid,
     pidfd: OwnedFd,
+    /// What is still to be written when it is told to end.
+    last_words: Option<LastWords>,
 }
 
 /// Supervises a job until it is over. Another supervisor of the same job ends this one at once.
@@ -108,7 +111,7 @@ impl Supervisor {
                     self.launch(&job.0, &job.1)?;
                     continue;
                 }
-                Situation::End(kill_wait) => Some(self.end(kill_wait)?),
+                Situation::End(kill_wait, cause) => Some(self.end(kill_wait, cause)?),
             };
             self.sleep(timeout)?;
             if self.stopped {
@@ -169,7 +172,7 @@ impl Supervisor {
         if alone {
             Situation::Over
         } else {
-            Situation::End(Duration::ZERO)
+            Situation::End(Duration::ZERO, Some(Cause::CANCELLED))
         }
     }
 
@@ -182,7 +185,7 @@ impl Supervisor {
         let timeout = next.map(|at| at.since(now) + Duration::from_millis(1));
         if job.is_completing() {
             return if job.cleared.is_none() {
-                Situation::End(cluster.config.kill_wait)
+                Situation::End(cluster.config.kill_wait, cause_of(job, cluster))
             } else {
                 Situation::Wait(timeout)
             };
@@ -201,7 +204,12 @@ impl Supervisor {
 
     fn launch(&mut self, job: &Job, cluster: &Cluster) -> Result<(), StoreError> {
         let variables = environment::of_job(job, cluster, &self.store);
-        let started = step::start(job, &self.spool.join("script"), &variables);
+        let started = step::start(
+            job,
+            cluster.config.generation,
+            &self.spool.join("script"),
+            &variables,
+        );
         let pid = started
             .ok()
             .and_then(|child| Pid::from_raw(i32::try_from(child.id()).ok()?));
@@ -211,7 +219,11 @@ impl Supervisor {
         };
         let path = self.spool.join("session");
         fs::write(&path, pid.as_raw_pid().to_string()).map_err(at(&path))?;
-        self.script = Some(Script { pid, pidfd });
+        self.script = Some(Script {
+            pid,
+            pidfd,
+            last_words: Some(LastWords::of(job, cluster.config.generation)),
+        });
         self.ending = None;
         Ok(())
     }
@@ -249,13 +261,16 @@ impl Supervisor {
 
     /// Goes on ending the job's processes: SIGCONT and SIGTERM to all of them, SIGKILL after
     /// KillWait. What the script leaves behind when it has ended is killed at once.
-    fn end(&mut self, kill_wait: Duration) -> Result<Duration, StoreError> {
+    fn end(&mut self, kill_wait: Duration, cause: Option<Cause>) -> Result<Duration, StoreError> {
         let began = match self.ending {
             Some(began) => began,
             None => {
                 let now = Instant::now();
                 self.ending = Some(now);
                 if self.script.is_some() {
+                    if let Some(cause) = cause {
+                        self.say_last_words(cause)?;
+                    }
                     self.signal_all(&[Signal::CONT, Signal::TERM]);
                 }
                 now
@@ -267,6 +282,16 @@ impl Supervisor {
             return Ok(REAP_PAUSE);
         }
         Ok(left)
+    }
+
+    fn say_last_words(&mut self, cause: Cause) -> Result<(), StoreError> {
+        let script = self.script.as_mut();
+        let Some(words) = script.and_then(|script| script.last_words.take()) else {
+            return Ok(());
+        };
+        let now = self.store.lock()?.world()?.clock.now(host_time());
+        words.write(cause, now);
+        Ok(())
     }
 
     fn signal_all(&self, signals: &[Signal]) {
@@ -314,18 +339,23 @@ impl Supervisor {
             text.extend_from_slice(&buffer[..length]);
         }
         for line in String::from_utf8_lossy(&text).lines() {
-            self.obey(line);
+            self.obey(line)?;
         }
         Ok(())
     }
 
-    fn obey(&mut self, line: &str) {
+    fn obey(&mut self, line: &str) -> Result<(), StoreError> {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
             ["stop"] => self.stopped = true,
             ["signal", number, only_script] => {
                 let signal = number.parse().ok().and_then(Signal::from_named_raw);
                 let script = self.script.as_ref().map(|script| script.pid);
+                match signal {
+                    Some(Signal::TERM) => self.say_last_words(Cause::CANCELLED)?,
+                    Some(Signal::KILL) => self.say_last_words(Cause::Signal("Killed"))?,
+                    _ => {}
+                }
                 match (signal, script) {
                     (Some(signal), Some(pid)) if *only_script == "1" => {
                         // It may have ended meanwhile.
@@ -337,5 +367,6 @@ impl Supervisor {
             }
             _ => {}
         }
+        Ok(())
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn request(answering: &Answering<'_>, parsed: &Parsed) -> Result<Requ
     let call = answering.call;
     let nodelist = nodelist(answering, parsed, "nodelist")?;
     let nodes = nodes(answering, &values, nodelist.as_deref())?;
-    let cpus_per_task = values.count("cpus-per-task")?.max(1);
+    let cpus_per_task = values.count("cpus-per-task")?;
     let directory = chdir(answering, parsed);
     let (memory, memory_per_cpu) = values.memory()?;
     let (begin, deadline) = (values.when("begin")?, values.when("deadline")?);
@@ -201,18 +201,12 @@ fn nodes(
     if tasks > 0 && tasks < least && (named > 0 || most > least) {
         return Err(answering.not_played("fewer tasks than nodes"));
     }
-    let all = match tasks {
-        // Of a range of nodes only one is sure to have a task.
-        0 if most > least && tasks_each == 0 => 1,
-        0 => tasks_each.max(1) * least.max(1),
-        tasks => tasks,
-    };
     let fewest = if tasks == 0 { least } else { least.min(tasks) };
     Ok(Nodes {
         least: if none { 0 } else { fewest },
         // `-N 1-2` takes two where they are free, but not more than there are tasks.
         most: if tasks == 0 { most } else { tasks.min(most) },
-        tasks: all,
+        tasks,
         tasks_each,
     })
 }

@@ -74,7 +74,7 @@ impl State {
     fn of(cluster: &Cluster, node: &Node) -> Self {
         let here = cluster.jobs.values().filter(|job| job.holds_nodes());
         let here = here.filter(|job| job.nodes.contains(&node.name));
-        let used: u32 = here.map(|job| job.cpus_per_node).sum();
+        let used: u32 = here.map(|job| job.cpus_of(&node.name)).sum();
         match used {
             _ if node.down => Self::Down,
             0 => Self::Idle,

@@ -39,6 +39,7 @@ pub struct Request {
     /// The most nodes it takes where they are free (`--nodes=1-2`); zero is as many as its tasks
     /// need.
     pub max_nodes: u32,
+    /// Zero where they are not named, as with the two that follow.
     pub tasks: u32,
     pub cpus_per_task: u32,
     pub ntasks_per_node: u32,
@@ -78,10 +79,19 @@ impl Request {
         tasks.saturating_mul(self.cpus_per_task.max(1))
     }
 
+    /// How many tasks it is for.
+    pub(crate) fn all_tasks(&self) -> u32 {
+        match (self.tasks, self.ntasks_per_node) {
+            // Of a range of nodes only one is sure to have a task.
+            (0, 0) if self.max_nodes > self.nodes => 1,
+            (0, on_each) => on_each.max(1).saturating_mul(self.nodes.max(1)),
+            (tasks, _) => tasks,
+        }
+    }
+
     /// How many CPUs all its tasks need together.
     pub(super) fn all_cpus(&self) -> u32 {
-        let tasks = self.tasks.max(1);
-        tasks.saturating_mul(self.cpus_per_task.max(1))
+        self.all_tasks().saturating_mul(self.cpus_per_task.max(1))
     }
 }
 
@@ -151,6 +161,14 @@ impl fmt::Display for Exit {
     }
 }
 
+/// What a job has of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "they say it")]
+pub struct Share {
+    pub tasks: u32,
+    pub cpus: u32,
+}
+
 /// A job that the controller knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -197,8 +215,8 @@ pub struct Job {
     pub restarts: u32,
     /// The nodes that it has or had.
     pub nodes: Vec<String>,
-    /// CPUs on each node.
-    pub cpus_per_node: u32,
+    /// How many tasks and CPUs it has on each of them.
+    pub shares: Vec<Share>,
     /// The node on which its script runs or ran.
     pub batch_host: Option<String>,
     /// How its script ended, as the controller shows it.
@@ -281,9 +299,17 @@ impl Job {
         let nodes = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         match nodes {
             0 => 0,
-            nodes if self.request.exclusive => self.cpus_per_node.saturating_mul(nodes),
+            _ if self.request.exclusive => self.shares.iter().map(|share| share.cpus).sum(),
             nodes => self.cpus_on(nodes),
         }
+    }
+
+    /// How many CPUs of a node it has.
+    pub fn cpus_of(&self, node: &str) -> u32 {
+        let mut pairs = self.nodes.iter().zip(&self.shares);
+        pairs
+            .find(|(name, _)| *name == node)
+            .map_or(0, |(_, share)| share.cpus)
     }
 
     /// The partition that it is shown in: while it waits, all that it named.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::accounting::Record;
 use super::cluster::Cluster;
 use super::config::{Execution, Node, Partition};
-use super::job::{Exit, Hold, Job};
+use super::job::{Exit, Hold, Job, Share};
 use super::state::{Base, Flag};
 use crate::generation::Generation;
 use crate::moment::Moment;
@@ -22,7 +22,7 @@ impl Cluster {
             .jobs
             .values()
             .filter(here)
-            .map(|job| job.cpus_per_node)
+            .map(|job| job.cpus_of(&node.name))
             .sum();
         node.cpus.saturating_sub(used)
     }
@@ -37,9 +37,15 @@ impl Cluster {
         }
     }
 
-    pub(super) fn memory_per_cpu(&self, job: &Job) -> u64 {
+    pub(crate) fn memory_per_cpu(&self, job: &Job) -> u64 {
         let asked = job.request.memory_per_cpu;
         asked.unwrap_or(self.config.memory_per_cpu)
+    }
+
+    /// MiB of the node on which a job's script runs.
+    pub(crate) fn memory_of_first_node(&self, job: &Job) -> u64 {
+        let first = job.nodes.first().and_then(|name| self.node(name));
+        first.map_or(0, |node| node.memory)
     }
 
     /// The CPUs of a node that a job could have now: those that are free and have memory.
@@ -47,7 +53,7 @@ impl Cluster {
         let here = |other: &&Job| other.holds_nodes() && other.nodes.contains(&node.name);
         let others = self.jobs.values().filter(here);
         let used: u64 = others
-            .map(|other| self.memory_on(other, node, other.cpus_per_node))
+            .map(|other| self.memory_on(other, node, other.cpus_of(&node.name)))
             .sum();
         let (cpus, memory) = (self.free_cpus(node), node.memory.saturating_sub(used));
         if job.request.exclusive {
@@ -138,15 +144,13 @@ impl Cluster {
         let Some(job) = self.jobs.get(&id).filter(|job| job.is_waiting()) else {
             return;
         };
-        let nodes = self
+        let mut nodes = self
             .fitting_nodes(job)
             .unwrap_or_else(|| self.first_nodes(job));
-        let count = u32::try_from(nodes.len().max(1)).unwrap_or(1);
-        let first = nodes.first().and_then(|name| self.node(name));
-        let each = match first {
-            Some(node) if job.request.exclusive => node.cpus,
-            _ => job.cpus_on(count).div_ceil(count),
-        };
+        // The script runs on the first of them, whichever the job named.
+        let place = |name: &String| self.config.nodes.iter().position(|node| node.name == *name);
+        nodes.sort_by_key(place);
+        let shares = self.shares(job, &nodes);
         let configuring = self.config.configuring;
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
@@ -165,9 +169,51 @@ impl Cluster {
         job.exit = Exit::default();
         job.batch_host = nodes.first().cloned();
         job.nodes = nodes;
-        job.cpus_per_node = each;
+        job.shares = shares;
         self.touched.insert(id);
         self.account(id, "RUNNING".to_owned(), now);
+    }
+
+    /// How a job's tasks are laid out on nodes. Each gets one, or as many as it is to have; of what
+    /// is left 20.11 gives every node the same, and those that follow fill one node after the other.
+    pub(super) fn shares(&self, job: &Job, nodes: &[String]) -> Vec<Share> {
+        let request = &job.request;
+        let each = request.cpus_per_task.max(1);
+        let nodes: Vec<&Node> = nodes.iter().filter_map(|name| self.node(name)).collect();
+        let room: Vec<u32> = nodes
+            .iter()
+            .map(|node| self.usable_cpus(job, node) / each)
+            .collect();
+        let fills = self.config.generation >= Generation::V22_05;
+        let mut tasks = vec![request.ntasks_per_node.max(1); nodes.len()];
+        let given = tasks.iter().sum();
+        for left in (1..=request.all_tasks().saturating_sub(given)).rev() {
+            let mut roomy = (0..tasks.len()).filter(|at| tasks[*at] < room[*at]);
+            let next = if fills {
+                roomy.next()
+            } else {
+                roomy.min_by_key(|at| tasks[*at])
+            };
+            match (next, tasks.first_mut()) {
+                (Some(next), _) => tasks[next] += 1,
+                // A test may start what does not fit.
+                (None, Some(first)) => {
+                    *first += left;
+                    break;
+                }
+                (None, None) => break,
+            }
+        }
+        let unnamed = request.tasks == 0 && request.ntasks_per_node == 0;
+        let shares = nodes.iter().zip(tasks).map(|(node, tasks)| {
+            let (tasks, cpus) = match request.exclusive {
+                true if unnamed => (node.cpus / each, node.cpus),
+                true => (tasks, node.cpus),
+                false => (tasks, tasks.saturating_mul(each)),
+            };
+            Share { tasks, cpus }
+        });
+        shares.collect()
     }
 
     fn first_nodes(&self, job: &Job) -> Vec<String> {
@@ -301,7 +347,7 @@ impl Cluster {
         job.end = None;
         job.exit = Exit::default();
         job.nodes.clear();
-        job.cpus_per_node = 0;
+        job.shares.clear();
         // 20.11 goes on showing the host of the last run.
         if !keeps_host {
             job.batch_host = None;

@@ -74,11 +74,8 @@ impl Cluster {
         if adds || matches!(never, Some("PartitionNodeLimit" | "PartitionConfig")) {
             return Err(Refusal::NodeConfigUnavailable);
         }
+        job.shares = self.shares(&job, &nodes);
         job.nodes = nodes;
-        job.cpus_per_node = match job.nodes.first().and_then(|name| self.node(name)) {
-            Some(node) if job.request.exclusive => node.cpus,
-            _ => 0,
-        };
         Ok((id, job))
     }
 
@@ -374,7 +371,7 @@ impl Cluster {
             limited_by_partition,
             restarts: 0,
             nodes: Vec::new(),
-            cpus_per_node: 0,
+            shares: Vec::new(),
             batch_host: None,
             exit: Exit::default(),
             last_exit: Exit::default(),

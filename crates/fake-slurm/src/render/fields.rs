@@ -270,7 +270,7 @@ fn shown_nodes(job: &Job, cluster: &Cluster) -> usize {
         return count.max(there.min(request.max_nodes as usize));
     }
     let on_each = widest.unwrap_or(1) / request.cpus_per_task.max(1);
-    count.max(request.tasks.div_ceil(on_each.max(1)) as usize)
+    count.max(request.all_tasks().div_ceil(on_each.max(1)) as usize)
 }
 
 fn null(value: &Option<String>) -> String {

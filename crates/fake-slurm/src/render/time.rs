@@ -6,6 +6,12 @@ use jiff::tz::TimeZone;
 use crate::call::Call;
 use crate::moment::Moment;
 
+const STANDARD: &str = "%Y-%m-%dT%H:%M:%S";
+
+fn local_zone() -> TimeZone {
+    zone_of_file("/etc/localtime").unwrap_or_else(TimeZone::system)
+}
+
 /// How a caller wants its times: SLURM_TIME_FORMAT and TZ.
 #[derive(Clone, Debug)]
 pub(crate) struct TimeStyle {
@@ -17,7 +23,7 @@ impl TimeStyle {
     /// As `slurm_make_time_str` reads them from the environment.
     pub(crate) fn of(call: &Call) -> Self {
         let format = match call.variable("SLURM_TIME_FORMAT") {
-            None | Some("standard") => "%Y-%m-%dT%H:%M:%S",
+            None | Some("standard") => STANDARD,
             Some(other) => other,
         };
         Self::with_format(call, format)
@@ -28,11 +34,19 @@ impl TimeStyle {
         let zone = match call.variable("TZ") {
             _ if format == "%s" => TimeZone::UTC,
             Some(name) => named_zone(name),
-            None => zone_of_file("/etc/localtime").unwrap_or_else(TimeZone::system),
+            None => local_zone(),
         };
         Self {
             format: format.to_owned(),
             zone,
+        }
+    }
+
+    /// As a daemon, which has no caller, writes them.
+    pub(crate) fn local() -> Self {
+        Self {
+            format: STANDARD.to_owned(),
+            zone: local_zone(),
         }
     }
 

@@ -4,8 +4,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use fake_slurm::{
-    Accounting, Action, ClusterConfig, Controller, Exit, Fault, Generation, Program, SubmitPlugin,
-    Which,
+    Accounting, Action, Base, ClusterConfig, Controller, Exit, Fault, Generation, Program,
+    SubmitPlugin, Which,
 };
 
 use crate::{Bench, Said, wait_until};
@@ -417,6 +417,36 @@ fn nodes_fail_and_jobs_are_preempted() {
     assert_eq!(bench.state(returns), "PENDING");
     assert_eq!(bench.cluster.job(returns).unwrap().unwrap().restarts, 1);
     assert_eq!(bench.state(preempted), "PREEMPTED");
+}
+
+#[test]
+fn what_is_done_to_nothing_is_an_error() {
+    let bench = Bench::new();
+    let cluster = &bench.cluster;
+    for outcome in [
+        cluster.start(7),
+        cluster.finish(7, Exit::default()),
+        cluster.preempt(7),
+        cluster.force_state(7, Base::Running, &[]),
+        cluster.requeue(7).map(drop),
+    ] {
+        assert_eq!(outcome.unwrap_err().to_string(), "there is no job 7");
+    }
+    let outcome = cluster.fail_node("n7");
+    assert_eq!(outcome.unwrap_err().to_string(), "there is no node n7");
+    let running = Bench::running();
+    let id = running.submit(&["-H", "-o", "/dev/null"]);
+    assert!(running.cluster.finish(id, Exit::default()).is_err());
+}
+
+#[test]
+fn of_two_faults_of_a_call_the_first_befalls_it() {
+    let bench = Bench::new();
+    let banner = |text: &str| Fault::on(Program::Squeue, Action::Banner(text.to_owned()));
+    bench.cluster.inject(banner("first\n").nth(2)).unwrap();
+    bench.cluster.inject(banner("second").first(2)).unwrap();
+    let said = || bench.run("squeue", &["-h"]).stdout;
+    assert_eq!([said(), said(), said()], ["second\n", "first\n", ""]);
 }
 
 #[test]

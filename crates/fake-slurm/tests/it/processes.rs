@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fake_slurm::Exit;
+use fake_slurm::{ClusterConfig, Exit, Generation};
 
 use crate::{Bench, wait_until};
 
@@ -63,6 +63,51 @@ fn a_script_runs_and_its_exit_code_is_known() {
 }
 
 #[test]
+fn a_job_knows_what_it_has_of_each_node() {
+    for (generation, tasks) in [(Generation::V20_11, "3,2"), (Generation::V22_05, "4,1")] {
+        let bench = Bench::running();
+        let set = |config: &mut ClusterConfig| config.generation = generation;
+        bench.cluster.configure(set).unwrap();
+        let path = script(&bench, "echo $SLURM_TASKS_PER_NODE $SLURM_NTASKS_PER_NODE");
+        let uneven = submit(&bench, &["-N2", "-n5", &path]);
+        wait_until("it is over", || bench.state(uneven) == "COMPLETED");
+        assert_eq!(output(&bench, uneven), format!("{tasks}\n"));
+        let even = submit(&bench, &["-N2", "--ntasks-per-node=2", &path]);
+        wait_until("it is over", || bench.state(even) == "COMPLETED");
+        assert_eq!(output(&bench, even), "2(x2) 2\n");
+    }
+}
+
+#[test]
+fn directories_of_output_files_are_made_by_those_that_make_them() {
+    for (generation, state) in [
+        (Generation::V22_05, "FAILED"),
+        (Generation::V24_11, "COMPLETED"),
+    ] {
+        let bench = Bench::running();
+        let set = |config: &mut ClusterConfig| config.generation = generation;
+        bench.cluster.configure(set).unwrap();
+        let path = script(&bench, "echo out; echo err >&2");
+        let id = submit(&bench, &["-o", "new/%j/out", "-e", "errors/err", &path]);
+        wait_until("it is over", || bench.state(id) == state);
+        let made = bench.directory.path().join(format!("new/{id}/out"));
+        assert_eq!(made.exists(), state == "COMPLETED");
+    }
+}
+
+#[test]
+fn a_suspended_job_ends_without_a_word() {
+    let bench = Bench::running();
+    let path = script(&bench, "echo up\nexec sleep 500");
+    let id = submit(&bench, &[&path]);
+    wait_until("it is up", || output(&bench, id) == "up\n");
+    bench.run("scontrol", &["suspend", &id.to_string()]);
+    bench.run("scancel", &[id.to_string()]);
+    wait_until("it is over", || bench.state(id) == "CANCELLED");
+    assert_eq!(output(&bench, id), "up\n");
+}
+
+#[test]
 fn the_script_is_copied_at_submission() {
     let bench = Bench::running();
     let path = script(&bench, "echo first");
@@ -85,7 +130,8 @@ fn cancelling_ends_every_process_and_what_was_detached() {
     wait_until("it is up", || output(&bench, id) == "up\n");
     assert_eq!(bench.run("scancel", &[id.to_string()]).status, Some(0));
     wait_until("it is over", || bench.state(id) == "CANCELLED");
-    assert_eq!(output(&bench, id), "up\nterminated\n");
+    let said = output(&bench, id);
+    assert!(said.starts_with("up\n") && said.ends_with(" ***\nterminated\n"));
     wait_until("nothing runs any more", || processes(&bench).is_empty());
 }
 
@@ -150,7 +196,7 @@ fn a_requeued_job_runs_again_and_knows_it() {
         "scontrol",
         &["update", &format!("JobId={id}"), "StartTime=now"],
     );
-    wait_until("it is up again", || output(&bench, id) == "run 0\nrun 1\n");
+    wait_until("it is up again", || output(&bench, id).ends_with("run 1\n"));
     let rows = bench.run(
         "sacct",
         &["-X", "-n", "-P", "-D", "-j", &id.to_string(), "-o", "State"],
@@ -167,6 +213,41 @@ fn a_time_limit_ends_it() {
     bench.cluster.advance(Duration::from_secs(301)).unwrap();
     wait_until("it is over", || bench.state(id) == "TIMEOUT");
     wait_until("nothing runs any more", || processes(&bench).is_empty());
+    assert!(output(&bench, id).ends_with(" DUE TO TIME LIMIT ***\n"));
+}
+
+#[test]
+fn a_job_is_told_once_why_it_ends() {
+    let told = |change: &dyn Fn(&Bench, u32)| {
+        let bench = Bench::running();
+        let path = script(&bench, "echo up\nexec sleep 500");
+        let id = submit(&bench, &["--open-mode=append", &path]);
+        wait_until("it is up", || output(&bench, id) == "up\n");
+        change(&bench, id);
+        wait_until("it is told", || output(&bench, id).ends_with("***\n"));
+        wait_until("it has ended", || bench.state(id) != "COMPLETING");
+        let said = output(&bench, id);
+        let said = said
+            .strip_prefix("up\n")
+            .expect("what it said itself is first");
+        let start = format!("slurmstepd-n1: error: *** JOB {id} ON n1 CANCELLED AT 20");
+        let time_and_cause = said
+            .strip_prefix(&start)
+            .unwrap_or_else(|| panic!("{said}"));
+        time_and_cause["26-11-30T03:04:05".len()..].to_owned()
+    };
+    let cancelled = told(&|bench, id| {
+        bench.run("scancel", &["-f", "-s", "TERM", &id.to_string()]);
+        bench.run("scancel", &[id.to_string()]);
+    });
+    assert_eq!(cancelled, " ***\n");
+    let preempted = told(&|bench, id| bench.cluster.preempt(id).unwrap());
+    assert_eq!(preempted, " DUE TO PREEMPTION ***\n");
+    let requeued = told(&|bench, id| assert!(bench.cluster.requeue(id).unwrap()));
+    assert_eq!(requeued, " DUE TO JOB REQUEUE ***\n");
+    let failed = told(&|bench, _| bench.cluster.fail_node("n1").unwrap());
+    let cause = " DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***\n";
+    assert_eq!(failed, cause);
 }
 
 #[test]

@@ -26,6 +26,22 @@ fn refused(bench: &Bench, program: &str, arguments: &[&str]) {
 }
 
 #[test]
+fn names_of_fields_that_are_not_played_are_refused() {
+    let bench = Bench::new();
+    for name in [
+        "tres",
+        "shared",
+        "CPUsPerTask",
+        "packjobid",
+        "packjoboffset",
+        "packjobidset",
+    ] {
+        let said = bench.run("squeue", &["-O", &format!("{name}:20")]);
+        assert_eq!(said.status, Some(64), "{name}");
+    }
+}
+
+#[test]
 fn a_signal_goes_to_steps_and_waits_for_a_start() {
     let bench = three_jobs();
     assert_eq!(bench.run("scancel", &["-s", "TERM", "1"]).status, Some(0));

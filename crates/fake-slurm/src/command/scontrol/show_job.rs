@@ -94,7 +94,7 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
     lines.push(format!(
         "NumNodes={} NumCPUs={cpus} NumTasks={} CPUs/Task={} ReqB:S:C:T=0:0:*:*",
         node_count(job),
-        request.tasks.max(1),
+        request.all_tasks(),
         request.cpus_per_task.max(1)
     ));
     lines.extend(resources(job, context));
@@ -135,7 +135,7 @@ pub(super) fn show(job: &Job, context: &Context<'_>, one_line: bool) -> String {
     ]);
     if generation < Generation::V24_11 {
         lines.push("Power=".to_owned());
-    } else if request.cpus_per_task > 1 {
+    } else if request.cpus_per_task > 0 {
         lines.push(format!("TresPerTask=cpu={}", request.cpus_per_task));
     }
     if let Some(mail_type) = &request.mail_type {
