@@ -1,6 +1,7 @@
 //! Sites whose submit plugin changes what is submitted, and jobs of the user's own beside a lease's.
 //! 20.11 looks for the plugin's script in /etc/slurm alone, so these begin with 22.05.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::json;
@@ -51,7 +52,8 @@ fn namesake(client: &Client<'_>, identity: &Identity) -> String {
 
 fn assert_only_left(cluster: &Cluster, identity: &Identity, expected: &[&str]) {
     let live = cluster.live(&identity.name);
-    let left: Vec<&str> = live.iter().map(|job| job.id.as_str()).collect();
+    let left: BTreeSet<&str> = live.iter().map(|job| job.id.as_str()).collect();
+    let expected = expected.iter().copied().collect();
     assert_eq!(left, expected, "{:?}", cluster.jobs(&identity.name));
 }
 
