@@ -218,3 +218,20 @@ fn nobody_knows_when_a_job_could_start_later() {
     let later = [&["--begin=now+1hour"][..], check].concat();
     assert_eq!(bench.run("sbatch", &later).status, Some(0));
 }
+
+#[test]
+fn sacct_leaves_out_a_shells_128() {
+    let bench = Bench::new();
+    bench.submit(&["-J", "killed"]);
+    bench.cluster.finish(1, Exit::status(137)).unwrap();
+    let shown = bench.run(
+        "sacct",
+        &["-X", "-n", "-P", "-j", "1", "-o", "State,ExitCode"],
+    );
+    assert_eq!(shown.stdout, "FAILED|9:0\n");
+    let shown = bench.run(
+        "squeue",
+        &["-h", "-t", "all", "-j", "1", "-O", "exit_code:0"],
+    );
+    assert_eq!(shown.stdout, "35072\n");
+}

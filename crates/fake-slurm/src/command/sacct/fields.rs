@@ -317,7 +317,12 @@ fn exit_code(shown: &Shown<'_>) -> String {
         "FAILED" if shown.entry.exit == Exit::NO_OUTPUT && generation == Generation::V20_11 => {
             "1:0".to_owned()
         }
-        "COMPLETED" | "FAILED" | "OUT_OF_MEMORY" => shown.entry.exit.to_string(),
+        "COMPLETED" | "FAILED" | "OUT_OF_MEMORY" => {
+            // sacct takes a shell's 128 for a signal and leaves it out.
+            let exit = shown.entry.exit;
+            let status = exit.status & 0x7f;
+            Exit { status, ..exit }.to_string()
+        }
         "NODE_FAIL" if generation >= Generation::V24_11 => "1:0".to_owned(),
         "DEADLINE" => "1:0".to_owned(),
         _ => "0:0".to_owned(),
