@@ -17,6 +17,7 @@ use rustix::process::{
 
 use crate::call::Reply;
 use crate::environment;
+use crate::generation::Generation;
 use crate::last_words::{Cause, LastWords, cause_of};
 use crate::launch::pipe_in;
 use crate::model::{Base, Cluster, Exit, Flag, Job};
@@ -228,14 +229,18 @@ impl Supervisor {
         Ok(())
     }
 
-    /// The output file cannot be opened, or the like: exit code 0:53, as on 22.05.
+    /// The output file cannot be opened, or the like. 20.11 calls that an exit with 1.
     fn report_failed_launch(&mut self) -> Result<(), StoreError> {
         let store = self.store.clone();
         let locked = store.lock()?;
         let mut world = locked.world()?;
         let now = world.clock.now(host_time());
         if let Some(cluster) = world.clusters.get_mut(&self.cluster) {
-            cluster.exited(self.id, Exit::NO_OUTPUT, now);
+            let exit = match cluster.config.generation {
+                Generation::V20_11 => Exit::status(1),
+                Generation::V22_05 | Generation::V24_11 | Generation::V26_05 => Exit::NO_OUTPUT,
+            };
+            cluster.exited(self.id, exit, now);
         }
         settle(&store, &locked, &mut world, &Reply::default())
     }

@@ -314,9 +314,6 @@ fn exit_code(shown: &Shown<'_>) -> String {
     let generation = shown.generation();
     let base = shown.entry.state.split(' ').next().unwrap_or_default();
     match base {
-        "FAILED" if shown.entry.exit == Exit::NO_OUTPUT && generation == Generation::V20_11 => {
-            "1:0".to_owned()
-        }
         "COMPLETED" | "FAILED" | "OUT_OF_MEMORY" => {
             // sacct takes a shell's 128 for a signal and leaves it out.
             let exit = shown.entry.exit;
