@@ -15,22 +15,7 @@ fn the_job_of_the_same_number_elsewhere_survives() {
     let beta = cluster.path("beta/slurm.conf");
     let client = Client::new(&cluster);
     let identity = client.identity();
-    let stranger = client
-        .run(
-            "sbatch",
-            &[
-                "--parsable",
-                "-J",
-                &identity.name,
-                "-o",
-                "/dev/null",
-                "--wrap",
-                "sleep 600",
-            ],
-        )
-        .output()
-        .unwrap();
-    let number = String::from_utf8_lossy(&stranger.stdout).trim().to_owned();
+    let number = client.submit_by_hand(&identity.name);
     cluster.wait_for(&identity.name, "RUNNING");
 
     let lease = client

@@ -146,26 +146,7 @@ fn release_after_reuse(cluster: &Cluster, stranger: Option<&str>) -> Reply {
         cluster.start(daemon);
     }
     let name = stranger.unwrap_or(&identity.name);
-    let submitted = client
-        .run(
-            "sbatch",
-            &[
-                "--parsable",
-                "-J",
-                name,
-                "-o",
-                "/dev/null",
-                "--wrap",
-                "sleep 600",
-            ],
-        )
-        .output()
-        .unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&submitted.stdout).trim(),
-        number,
-        "{submitted:?}"
-    );
+    assert_eq!(client.submit_by_hand(name), number);
     cluster.wait_for(name, "RUNNING");
     client.resolve(&identity).within(seconds(8)).error();
     let reply = client.release(&identity).within(seconds(25));

@@ -34,22 +34,6 @@ fn with_plugin(change: &str) -> Option<Cluster> {
     ]))
 }
 
-/// A job of the lease's name that the user has submitted by hand.
-fn namesake(client: &Client<'_>, identity: &Identity) -> String {
-    let submit = [
-        "--parsable",
-        "-J",
-        &identity.name,
-        "-o",
-        "/dev/null",
-        "--wrap",
-        "sleep 600",
-    ];
-    let submitted = client.run("sbatch", &submit).output().unwrap();
-    assert!(submitted.status.success(), "{submitted:?}");
-    String::from_utf8_lossy(&submitted.stdout).trim().to_owned()
-}
-
 fn assert_only_left(cluster: &Cluster, identity: &Identity, expected: &[&str]) {
     let live = cluster.live(&identity.name);
     let left: BTreeSet<&str> = live.iter().map(|job| job.id.as_str()).collect();
@@ -63,9 +47,9 @@ fn a_job_of_the_users_own_that_has_our_name_is_left_alone() {
     let cluster = Cluster::shared();
     let client = Client::new(cluster);
     let identity = client.identity();
-    let before = namesake(&client, &identity);
+    let before = client.submit_by_hand(&identity.name);
     let lease = client.acquire(&identity, &json!({})).lease();
-    let after = namesake(&client, &identity);
+    let after = client.submit_by_hand(&identity.name);
     assert_eq!(
         client.resolve(&identity).lease()["cloudId"],
         lease["cloudId"]
@@ -107,7 +91,7 @@ fn where_comments_are_taken_away_a_job_is_known_by_its_directory() {
     losing.assert_nothing_left(&lost);
 
     let lease = client.acquire(&identity, &json!({})).lease();
-    let own = namesake(&client, &identity);
+    let own = client.submit_by_hand(&identity.name);
     fs::remove_dir_all(client.lease_dir(&identity)).unwrap();
     let row = client.listed(&identity).expect("a row");
     assert_eq!(row["cloudId"], lease["cloudId"], "{row}");
