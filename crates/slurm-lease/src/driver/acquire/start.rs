@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::driver::Leases;
-use crate::driver::clock::{Deadline, now};
+use crate::driver::clock::{Deadline, now, pause};
 use crate::driver::files;
 use crate::driver::former;
 use crate::driver::keeper::Presence;
@@ -21,6 +21,9 @@ use super::{AcquireError, Left};
 
 /// How long a lease of the same id that is being released is waited for.
 const PREDECESSOR_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long to wait before a record is read again that went while it was read.
+const TURN: Duration = Duration::from_millis(2);
 
 impl Leases {
     /// The record of the lease, on disk, and the sign that an acquire is at work on it.
@@ -39,6 +42,7 @@ impl Leases {
         loop {
             let mut held = match self.begin(order, watch, began) {
                 Err(AcquireError::Store(StoreError::Vanished(_))) if !limit.has_passed() => {
+                    pause(TURN);
                     continue;
                 }
                 begun => begun?,
